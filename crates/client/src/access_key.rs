@@ -4,7 +4,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -24,6 +24,9 @@ pub(crate) struct AccessKey {
     in_flight: AtomicUsize,
     /// Whether it signs while there are others.
     signs: AtomicBool,
+    /// The height of a block after which the account had the key. One that does not have it, and
+    /// is older, may be from before the key was added.
+    seen_at: AtomicU64,
 }
 
 impl AccessKey {
@@ -31,7 +34,8 @@ impl AccessKey {
         let signer = InMemorySigner::from_secret_key(id.clone(), secret_key);
         let public_key = signer.public_key();
         let (in_flight, signs) = (AtomicUsize::new(0), AtomicBool::new(true));
-        Self { signer, public_key, nonce: Mutex::default(), in_flight, signs }
+        let (nonce, seen_at) = (Mutex::default(), AtomicU64::new(0));
+        Self { signer, public_key, nonce, in_flight, signs, seen_at }
     }
 
     pub(crate) fn public_key(&self) -> &PublicKey {
@@ -50,6 +54,11 @@ impl AccessKey {
         self.signs.store(signs, Ordering::Relaxed);
     }
 
+    /// The height of a block after which the account had the key, once its nonce was read.
+    pub(crate) fn seen_at(&self) -> u64 {
+        self.seen_at.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn sign(&self, bytes: &[u8]) -> Signature {
         self.signer.sign(bytes)
     }
@@ -63,9 +72,12 @@ impl AccessKey {
         let mut last = self.nonce.lock().await;
         let used = match *last {
             Some(nonce) => nonce,
-            None => match node.access_key(id, &self.public_key, At::Optimistic).await? {
-                Some(key) => key.nonce,
-                None => return Ok(None),
+            None => match node.access_key_in_block(id, &self.public_key, At::Optimistic).await? {
+                (height, Some(key)) => {
+                    self.seen_at.store(height, Ordering::Relaxed);
+                    key.nonce
+                }
+                (_, None) => return Ok(None),
             },
         };
         let next = used.saturating_add(1);

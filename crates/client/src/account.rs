@@ -7,7 +7,9 @@
 //!
 //! The same signed transaction may be sent any number of times, because the chain executes it at
 //! most once. So when an answer is lost, the same transaction is sent again. As long as the fate of
-//! a transaction is unknown, its call is never signed a second time.
+//! a transaction is unknown, its call is never signed a second time. It is void, whatever a node
+//! says of it, when a final block shows that it can never be executed: its nonce is used up, its
+//! key is gone, or the block that it names is too old.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -18,8 +20,9 @@ use near_crypto::{PublicKey, SecretKey};
 use near_jsonrpc_client::methods;
 use near_jsonrpc_primitives::types::transactions::{RpcTransactionError, TransactionInfo};
 use near_primitives::{
+    account::AccessKey as NearKey,
     action::Action as NearAction,
-    errors::InvalidTxError,
+    errors::{InvalidAccessKeyError, InvalidTxError},
     hash::CryptoHash,
     transaction::{SignedTransaction, Transaction, TransactionV0},
     views::TxExecutionStatus,
@@ -28,7 +31,7 @@ use outlayer_protocol::{AccountId, NearToken};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    Action, At, Backoff, CallOutcome, ChainError, Node,
+    Action, At, Backoff, Block, CallOutcome, ChainError, Node,
     access_key::{AccessKey, Lease},
     outcome::executed,
     text::clip,
@@ -82,16 +85,20 @@ pub struct SigningAccount {
     id: AccountId,
     keys: Arc<RwLock<Vec<Arc<AccessKey>>>>,
     /// The block that transactions name, and when it was asked for.
-    anchor: Arc<Mutex<Option<(Instant, CryptoHash)>>>,
+    anchor: Arc<Mutex<Option<(Instant, Block)>>>,
     /// For how long the node is asked about a transaction; `None` asks until its fate is known.
     patience: Option<Duration>,
 }
 
 /// For how long transactions name the same block. It may be a day old on mainnet.
 const ANCHOR_AGE: Duration = Duration::from_secs(10);
-/// How many times a node must not know a transaction that may have been sent, and whose nonce is
-/// used up, before it counts as void: one of the nodes behind an address may lag.
+/// How many times a node must not know a transaction that cannot be executed any more, before it
+/// counts as void: one of the nodes behind an address may lag.
 const UNKNOWN_LOOKS: u32 = 6;
+/// For how many blocks after the one that it names a transaction is valid, at the most: a day on
+/// mainnet and testnet (`transaction_validity_period` of their genesis), and less on local
+/// networks.
+const VALID_BLOCKS: u64 = 86_400;
 
 impl std::fmt::Debug for SigningAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -105,6 +112,22 @@ impl std::fmt::Debug for SigningAccount {
 enum Delivered {
     Executed(CallOutcome),
     /// The transaction can never be executed: the call may be signed again.
+    Void,
+}
+
+/// A transaction that is signed.
+struct Signed {
+    transaction: SignedTransaction,
+    /// The height of the last block that may have it.
+    valid_until: u64,
+}
+
+/// What is known of a transaction that may have been sent.
+enum Fate {
+    Executed(CallOutcome),
+    /// It may still be executed, whatever the node said of it: it may wait in some node's pool.
+    Open,
+    /// It was not executed, and never will be.
     Void,
 }
 
@@ -265,7 +288,7 @@ impl SigningAccount {
         for attempt in 1..=MOST_RESIGNS {
             let key = self.lease()?;
             let signed = self.sign(&key, receiver, actions.clone()).await?;
-            noted(signed.get_hash());
+            noted(signed.transaction.get_hash());
             match self.deliver(&key, &signed, name, &mut reason).await? {
                 Delivered::Executed(outcome) => return Ok(outcome),
                 Delivered::Void => tokio::time::sleep(RESIGN.wait(attempt)).await,
@@ -287,8 +310,8 @@ impl SigningAccount {
         key: &AccessKey,
         receiver: &AccountId,
         actions: Vec<NearAction>,
-    ) -> Result<SignedTransaction, SendError> {
-        let block_hash = self.anchor().await?;
+    ) -> Result<Signed, SendError> {
+        let anchor = self.anchor().await?;
         let nonce = key.next_nonce(&self.node, &self.id).await?.ok_or_else(|| {
             let public_key = key.public_key().to_string();
             SendError::NoAccessKey { account_id: self.id.clone(), public_key }
@@ -298,42 +321,43 @@ impl SigningAccount {
             nonce,
             public_key: key.public_key().clone(),
             receiver_id: receiver.clone(),
-            block_hash,
+            block_hash: anchor.hash,
             actions,
         });
         let (hash, _) = transaction.get_hash_and_size();
-        Ok(SignedTransaction::new(key.sign(hash.as_ref()), transaction))
+        let transaction = SignedTransaction::new(key.sign(hash.as_ref()), transaction);
+        Ok(Signed { transaction, valid_until: anchor.height.saturating_add(VALID_BLOCKS) })
     }
 
     /// The block that a transaction names.
-    async fn anchor(&self) -> Result<CryptoHash, ChainError> {
+    async fn anchor(&self) -> Result<Block, ChainError> {
         let mut anchor = self.anchor.lock().await;
-        if let Some((asked, hash)) = *anchor
+        if let Some((asked, block)) = *anchor
             && asked.elapsed() < ANCHOR_AGE
         {
-            return Ok(hash);
+            return Ok(block);
         }
         let block = self.node.block(At::Final).await?;
-        *anchor = Some((Instant::now(), block.hash));
-        Ok(block.hash)
+        *anchor = Some((Instant::now(), block));
+        Ok(block)
     }
 
     /// Sends a signed transaction until its outcome is known.
     async fn deliver(
         &self,
         key: &AccessKey,
-        signed: &SignedTransaction,
+        signed: &Signed,
         method: &str,
         reason: &mut String,
     ) -> Result<Delivered, SendError> {
-        let transaction = signed.get_hash();
+        let transaction = signed.transaction.get_hash();
         let started = Instant::now();
         // Whether the transaction may have reached the chain already.
         let mut maybe_sent = false;
         let mut failures = 0;
         while self.patience.is_none_or(|patience| started.elapsed() < patience) {
             let request = methods::send_tx::RpcSendTransactionRequest {
-                signed_transaction: signed.clone(),
+                signed_transaction: signed.transaction.clone(),
                 wait_until: TxExecutionStatus::ExecutedOptimistic,
             };
             // Sent once and not by `call`, which would repeat it unseen: the same error means
@@ -349,13 +373,21 @@ impl SigningAccount {
                     // Its own first copy may have used the nonce up, when a gateway sent it twice.
                     let is_used_up = matches!(context, InvalidTxError::InvalidNonce { .. });
                     if maybe_sent || is_used_up {
-                        match self.fate(key, signed, is_used_up).await {
-                            Ok(Some(outcome)) => return Ok(Delivered::Executed(outcome)),
-                            Ok(None) => {}
-                            // Whether it was executed is not known: the same transaction is sent
-                            // again.
-                            Err(error) => {
-                                tracing::warn!(%transaction, %error, "its fate is not known");
+                        let fate = self.fate(key, signed).await;
+                        match fate {
+                            Ok(Fate::Executed(outcome)) => {
+                                return Ok(Delivered::Executed(outcome));
+                            }
+                            Ok(Fate::Void) => {}
+                            // The same transaction is sent again.
+                            Ok(Fate::Open) | Err(_) => {
+                                let error = fate.err();
+                                tracing::warn!(
+                                    %transaction, refused = %context, ?error,
+                                    "it may still be executed, or its fate is not known"
+                                );
+                                // Another copy of it may be on its way.
+                                maybe_sent = true;
                                 failures += 1;
                                 self.rest(failures).await;
                                 continue;
@@ -363,29 +395,26 @@ impl SigningAccount {
                         }
                     }
                     *reason = clip(&context.to_string());
+                    // It was never sent, or it is known to be void.
                     match context {
                         InvalidTxError::InvalidNonce { ak_nonce, .. } => {
                             key.used_up_to(ak_nonce).await;
-                            return Ok(Delivered::Void);
                         }
                         // The key was deleted and added again, so its nonce is another one now.
-                        InvalidTxError::NonceTooLarge { .. } => {
+                        InvalidTxError::NonceTooLarge { .. } => key.forget_nonce().await,
+                        InvalidTxError::Expired => *self.anchor.lock().await = None,
+                        InvalidTxError::InvalidAccessKeyError(
+                            InvalidAccessKeyError::AccessKeyNotFound { .. },
+                        ) => {
+                            key.let_sign(false);
                             key.forget_nonce().await;
-                            return Ok(Delivered::Void);
                         }
-                        InvalidTxError::Expired => {
-                            *self.anchor.lock().await = None;
-                            return Ok(Delivered::Void);
-                        }
-                        InvalidTxError::ShardCongested { .. } if !maybe_sent => {
-                            return Ok(Delivered::Void);
-                        }
-                        // Another copy of it may have been taken before.
-                        InvalidTxError::ShardCongested { .. } => {}
-                        _ if !maybe_sent => return Err(self.invalid(method, reason.clone())),
-                        // It may still be waiting in some node's pool.
-                        _ => {}
+                        InvalidTxError::ShardCongested { .. }
+                        | InvalidTxError::ShardStuck { .. } => {}
+                        _ if maybe_sent => key.forget_nonce().await,
+                        _ => return Err(self.invalid(method, reason.clone())),
                     }
+                    return Ok(Delivered::Void);
                 }
                 Err(CallError::Handler(error)) => {
                     tracing::debug!(
@@ -425,43 +454,41 @@ impl SigningAccount {
         tokio::time::sleep(wait.min(most)).await;
     }
 
-    /// The outcome of a transaction that may have been sent and that is invalid now, because its
-    /// nonce `is_used_up` or for another reason. `None` when it is void.
-    async fn fate(
-        &self,
-        key: &AccessKey,
-        signed: &SignedTransaction,
-        is_used_up: bool,
-    ) -> Result<Option<CallOutcome>, ChainError> {
+    /// What became of a transaction that may have been sent, and that a node calls invalid now.
+    async fn fate(&self, key: &AccessKey, signed: &Signed) -> Result<Fate, ChainError> {
         for look in 1..=UNKNOWN_LOOKS {
-            if let Some(outcome) = self.outcome(signed.get_hash()).await? {
-                return Ok(Some(outcome));
+            if let Some(outcome) = self.outcome(signed.transaction.get_hash()).await? {
+                return Ok(Fate::Executed(outcome));
             }
-            if look == 1 && is_used_up {
-                self.check_used_up(key, signed).await?;
+            if look == 1 && !self.is_over(key, signed).await? {
+                return Ok(Fate::Open);
             }
             if look < UNKNOWN_LOOKS {
                 tokio::time::sleep(self.node.backoff().wait(look)).await;
             }
         }
-        Ok(None)
+        Ok(Fate::Void)
     }
 
-    /// Checks that the nonce of a transaction is used up in a final block, or its key gone. The end
-    /// of a fork may give a nonce back until then, and the transaction be executed after all.
-    async fn check_used_up(
-        &self,
-        key: &AccessKey,
-        signed: &SignedTransaction,
-    ) -> Result<(), ChainError> {
-        let nonce = signed.transaction.nonce().nonce();
-        match self.node.access_key(&self.id, key.public_key(), At::Final).await? {
-            Some(known) if known.nonce < nonce => Err(ChainError::Busy {
-                method: "query".into(),
-                reason: format!("the nonce {nonce} is used up in a block that is not final"),
-            }),
-            _ => Ok(()),
+    /// Whether no block after the newest final one can have the transaction. What other blocks say
+    /// does not count: the end of a fork may give a nonce back, and a node that lags knows neither
+    /// the block that a transaction names nor a key that is new.
+    async fn is_over(&self, key: &AccessKey, signed: &Signed) -> Result<bool, ChainError> {
+        let nonce = signed.transaction.transaction.nonce().nonce();
+        let (height, found) =
+            self.node.access_key_in_block(&self.id, key.public_key(), At::Final).await?;
+        let is_used_up = match found {
+            Some(found) => found.nonce >= nonce,
+            None => height >= key.seen_at(),
+        };
+        // As long as it is valid, no block takes a nonce as large as this.
+        let upper_bound = signed.valid_until.saturating_add(1);
+        let upper_bound = upper_bound.saturating_mul(NearKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER);
+        if is_used_up || nonce >= upper_bound {
+            return Ok(true);
         }
+        Ok(height > signed.valid_until
+            && self.node.block(At::Final).await?.height > signed.valid_until)
     }
 
     /// The height of the block that has a transaction of this account, or `None` when no endpoint

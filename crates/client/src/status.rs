@@ -225,12 +225,31 @@ impl Node {
         public_key: &PublicKey,
         at: At,
     ) -> Result<Option<AccessKeyView>, ChainError> {
+        Ok(self.access_key_in_block(account_id, public_key, at).await?.1)
+    }
+
+    /// The same, with the height of the block after which the account has the key or does not.
+    pub(crate) async fn access_key_in_block(
+        &self,
+        account_id: &AccountId,
+        public_key: &PublicKey,
+        at: At,
+    ) -> Result<(u64, Option<AccessKeyView>), ChainError> {
         let request = QueryRequest::ViewAccessKey {
             account_id: account_id.clone(),
             public_key: public_key.clone(),
         };
-        match self.query(request, at).await {
-            Ok(QueryResponseKind::AccessKey(key)) => Ok(Some(AccessKeyView {
+        let request = methods::query::RpcQueryRequest { block_reference: at.reference(), request };
+        let (height, kind) = match self.call(&request).await {
+            Ok(answer) => (answer.block_height, answer.kind),
+            Err(CallError::Handler(
+                RpcQueryError::UnknownAccessKey { block_height, .. }
+                | RpcQueryError::UnknownAccount { block_height, .. },
+            )) => return Ok((block_height, None)),
+            Err(error) => return Err(refused("view_access_key", error, at)),
+        };
+        let view = match kind {
+            QueryResponseKind::AccessKey(key) => AccessKeyView {
                 nonce: key.nonce,
                 permission: match key.permission {
                     AccessKeyPermissionView::FullAccess
@@ -247,13 +266,10 @@ impl Node {
                         ..
                     } => Permission::FunctionCall { allowance, receiver_id, methods: method_names },
                 },
-            })),
-            Ok(_) => Err(unexpected("view_access_key")),
-            Err(CallError::Handler(
-                RpcQueryError::UnknownAccessKey { .. } | RpcQueryError::UnknownAccount { .. },
-            )) => Ok(None),
-            Err(error) => Err(refused("view_access_key", error, at)),
-        }
+            },
+            _ => return Err(unexpected("view_access_key")),
+        };
+        Ok((height, Some(view)))
     }
 
     pub(crate) async fn query(

@@ -37,8 +37,8 @@ pub const WORKER: &str = "worker.near";
 pub struct Chain {
     /// The terms under which requests are accepted.
     config: Config,
-    /// The nonce of the worker's access key.
-    nonce: u64,
+    /// The nonces of access keys.
+    nonces: HashMap<String, u64>,
     /// What the transactions returned that were executed.
     outcomes: HashMap<CryptoHash, Result<Vec<u8>, String>>,
     /// What the worker's account has.
@@ -145,7 +145,7 @@ impl Chain {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            nonce: 0,
+            nonces: HashMap::new(),
             balance: NearToken::from_near(10),
             height: 100,
             time_passes: false,
@@ -239,7 +239,8 @@ impl Chain {
                 "block_hash": "11111111111111111111111111111111"
             })),
             ("query", Some("view_access_key")) => Answer::Result(json!({
-                "nonce": self.nonce, "permission": "FullAccess", "block_height": 100,
+                "nonce": self.nonces.get(params["public_key"].as_str().unwrap()).unwrap_or(&0),
+                "permission": "FullAccess", "block_height": 100,
                 "block_hash": "11111111111111111111111111111111"
             })),
             ("query", Some("call_function")) => {
@@ -403,15 +404,16 @@ impl Chain {
         if transaction.nonce >= upper_bound {
             return nonce_too_large(transaction.nonce, upper_bound);
         }
-        let is_void = transaction.nonce <= self.nonce;
+        let used = self.nonces.entry(transaction.public_key.to_string()).or_default();
+        let is_void = transaction.nonce <= *used;
         if !self.signed.iter().any(|signed| signed.hash == hash) {
             let (method, args) = (call.method_name.clone(), call.args.clone());
             self.signed.push(SignedCall { hash, method, args, is_void });
         }
         if is_void {
-            return invalid_nonce(transaction.nonce, self.nonce);
+            return invalid_nonce(transaction.nonce, *used);
         }
-        self.nonce = transaction.nonce;
+        *used = transaction.nonce;
         let returned = self.call(transaction.signer_id.as_str(), &call.method_name, &call.args);
         self.outcomes.insert(hash, returned);
         self.outcome(&hash)
@@ -532,7 +534,8 @@ impl Chain {
 
     /// Takes a step of a live request that settles nothing.
     fn step(&mut self, id: RequestId, input: Input<'_>) -> Result<Taken, String> {
-        let view = self.live.get(&id).ok_or("no such request")?;
+        let unknown = || RefusalCode::UnknownRequest.panic_text(&"no such request");
+        let view = self.live.get(&id).ok_or_else(unknown)?;
         let body = match &input {
             Input::Resolve { body, .. } => Some(body.response.clone()),
             _ => None,

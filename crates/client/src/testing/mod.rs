@@ -19,8 +19,9 @@ pub use chain::{Chain, SignedCall, WORKER};
 pub use changes::Change;
 pub use node::{Answer, FakeNode};
 pub use wire::{
-    executed, handler_error, header, header_at, invalid_nonce, nonce_too_large, status,
-    timeout_error, unknown_block, unknown_transaction, view_bytes, view_bytes_at, view_result,
+    executed, handler_error, header, header_at, invalid_nonce, invalid_transaction,
+    nonce_too_large, status, timeout_error, unknown_access_key, unknown_block, unknown_transaction,
+    view_bytes, view_bytes_at, view_result,
 };
 
 /// The account of the OutLayer contract.

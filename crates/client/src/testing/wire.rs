@@ -90,11 +90,21 @@ pub fn nonce_too_large(tx_nonce: u64, upper_bound: u64) -> Answer {
     )
 }
 
-fn invalid_transaction(error: &Value) -> Answer {
+/// The node's error for a transaction that it does not take, with what it calls the reason.
+pub fn invalid_transaction(error: &Value) -> Answer {
     Answer::Error(json!({
         "name": "HANDLER_ERROR", "code": -32000, "message": "Server error",
         "cause": { "name": "INVALID_TRANSACTION", "info": {} },
         "data": { "TxExecutionError": { "InvalidTxError": error } }
+    }))
+}
+
+/// What a node answers to the question for an access key that the account does not have after the
+/// block at this height.
+pub fn unknown_access_key(public_key: &str, height: u64) -> Answer {
+    Answer::Result(json!({
+        "error": format!("access key {public_key} does not exist while viewing"), "logs": [],
+        "block_height": height, "block_hash": NO_HASH
     }))
 }
 
