@@ -193,3 +193,29 @@ fn a_host_that_is_down_is_told_from_a_network_that_is() {
     let Err(FetchError::Network(reason)) = fetch(&[&dead]) else { panic!() };
     assert!(reason.contains(&dead), "{reason}");
 }
+
+/// The proxy's address reaches this test only as a process of its own, because all tests of a
+/// process share the environment.
+#[test]
+fn a_proxy_of_the_environment_is_not_used() {
+    const INNER: &str = "OUTLAYER_TEST_FETCH_BEHIND_A_PROXY";
+    let runtime = Runtime::new().unwrap();
+    if let Ok(url) = std::env::var(INNER) {
+        let mut session = session(&runtime, local(), &url, LONG);
+        let fetched = exchange(&mut session, &get(format!("{url}/")), 0);
+        let Fetched::Fresh(Ok(response)) = fetched else { panic!("{fetched:?}") };
+        assert_eq!(response.body, "the server's".into());
+        return;
+    }
+    let target = serve(&runtime, Answer::ok("the server's"), None);
+    let proxy = serve(&runtime, Answer::ok("the proxy's"), None);
+    let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        inner.env(name, proxy.host());
+    }
+    inner.env_remove("NO_PROXY").env_remove("no_proxy").env_remove("REQUEST_METHOD");
+    let name = "session::tests::a_proxy_of_the_environment_is_not_used";
+    let output = inner.env(INNER, target.host()).args(["--exact", name]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
