@@ -12,6 +12,6 @@
 mod serve;
 
 pub use serve::{
-    BlockSource, ExecutionError, NextBlock, Observer, Places, Pulse, SecretsConfig, Stage, Summary,
-    Worker, WorkerConfig, WorkerError,
+    BlockSource, ExecutionError, InvalidReplica, NextBlock, Observer, Places, Pulse, Replica,
+    SecretsConfig, Stage, Summary, Worker, WorkerConfig, WorkerError,
 };

@@ -202,6 +202,7 @@ impl Endpoints {
             height: state.seen.map(|(height, _)| height),
             lags: state.lags(&states, self.0.max_lag),
             contradicted: state.contradicted,
+            disputed: state.disputed,
             is_doubted: state.is_doubted(),
             clock_ahead: endpoint.transport.clock_ahead(),
             is_of_another_network: state.is_of_another_network,
@@ -358,6 +359,12 @@ impl Endpoints {
     /// Notes that two other endpoints agree against this one.
     pub(crate) fn contradicted(&self, endpoint: &Endpoint) {
         endpoint.health.contradicted();
+    }
+
+    /// Notes that these endpoints contradict each other.
+    pub(crate) fn disputed(&self, urls: [&EndpointUrl; 2]) {
+        let both = self.all().iter().filter(|endpoint| urls.contains(&endpoint.url()));
+        both.for_each(|endpoint| endpoint.health.disputed());
     }
 
     /// For how much longer every endpoint wants to be left alone.

@@ -29,6 +29,9 @@ pub struct EndpointHealth {
     /// How many of its answers two other endpoints have contradicted, which are only compared where
     /// two must agree.
     pub contradicted: u64,
+    /// How many questions had no answer because it and another endpoint contradict each other, and
+    /// no third one says who is right.
+    pub disputed: u64,
     /// Whether it was contradicted lately, and so is asked after all others.
     pub is_doubted: bool,
     /// How many seconds this machine's clock is ahead of the endpoint's, or behind it when that is
@@ -64,6 +67,7 @@ pub(crate) struct State {
     /// Whether it is being tried out, or asked for its newest block, right now.
     pub(crate) is_probed: bool,
     pub(crate) contradicted: u64,
+    pub(crate) disputed: u64,
     /// Until when it is asked after all others.
     doubted_until: Option<Instant>,
     /// Until when it has asked itself to be left alone.
@@ -109,6 +113,12 @@ impl Health {
         state.contradicted = state.contradicted.saturating_add(1);
         let times = u32::try_from(state.contradicted).unwrap_or(u32::MAX);
         state.doubted_until = Some(Instant::now() + DOUBT.wait(times));
+    }
+
+    /// Notes that it and another endpoint contradict each other.
+    pub(crate) fn disputed(&self) {
+        let mut state = self.state();
+        state.disputed = state.disputed.saturating_add(1);
     }
 
     pub(crate) fn saw(&self, height: u64) {

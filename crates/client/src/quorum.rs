@@ -57,7 +57,7 @@ pub(crate) async fn block(endpoints: &Endpoints, at: At) -> Result<Block, ChainE
         rounds += 1;
         let rest = error.retry_after().unwrap_or_default();
         let Some(wait) = endpoints.wait(rounds, rest, deadline) else {
-            return Err(reported(error));
+            return Err(reported(endpoints, error));
         };
         tokio::time::sleep(wait).await;
     }
@@ -243,7 +243,8 @@ async fn agree<Q: Question>(
                 return Err(match (said.as_slice(), passing, settled) {
                     ([first, second, ..], ..) => {
                         let says = [first.says.clone(), second.says.clone()];
-                        reported(disagreement(&name, [first.endpoint, second.endpoint], says))
+                        let both = [first.endpoint, second.endpoint];
+                        reported(endpoints, disagreement(&name, both, says))
                     }
                     ([], None, Some(error)) => error,
                     (said, passing, settled) => no_quorum(&name, said.len(), passing.or(settled)),
@@ -414,9 +415,11 @@ fn disagreement(question: &str, who: [&Arc<Endpoint>; 2], says: [String; 2]) -> 
     }
 }
 
-/// The same error, of which the log is told when two endpoints contradict each other.
-fn reported(error: ChainError) -> ChainError {
-    if matches!(error, ChainError::Disagreement { .. }) {
+/// The same error, of which the log is told when two endpoints contradict each other, and which is
+/// counted for both.
+fn reported(endpoints: &Endpoints, error: ChainError) -> ChainError {
+    if let ChainError::Disagreement { first, second, .. } = &error {
+        endpoints.disputed([first, second]);
         tracing::error!(%error, "an endpoint lies, or is on another fork");
     }
     error

@@ -40,8 +40,8 @@ const STAGES: [&str; 7] = ["load", "fetch", "wait", "execute", "agree", "submit"
 /// Stands for all stages together.
 const WHOLE: &str = "whole";
 /// What `/ready` asks.
-pub(crate) const CHECKS: [&str; 7] =
-    ["engine", "rpc", "contract", "account", "balance", "keys", "registration"];
+pub(crate) const CHECKS: [&str; 8] =
+    ["engine", "requests", "rpc", "contract", "account", "balance", "keys", "registration"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Outcome {
@@ -123,6 +123,7 @@ pub struct Metrics {
     rpc_height: Family<Endpoint, Gauge>,
     rpc_in_order: Family<Endpoint, Gauge>,
     rpc_contradicted: Family<Endpoint, Counter>,
+    rpc_disputed: Family<Endpoint, Counter>,
     balance: Once<Float>,
     earnings: Once<Float>,
     earned: Counter<f64, AtomicU64>,
@@ -135,6 +136,7 @@ pub struct Metrics {
     block_height: Once<Gauge>,
     block_age: Once<Float>,
     turned: Once<Float>,
+    looked: Once<Float>,
     checks: Family<OfCheck, Gauge<i64, AtomicI64>>,
     ready: Gauge,
 }
@@ -175,6 +177,7 @@ impl Metrics {
             rpc_height: Family::default(),
             rpc_in_order: Family::default(),
             rpc_contradicted: Family::default(),
+            rpc_disputed: Family::default(),
             balance: Once::default(),
             earnings: Once::default(),
             earned: Counter::default(),
@@ -187,6 +190,7 @@ impl Metrics {
             block_height: Once::default(),
             block_age: Once::default(),
             turned: Once::default(),
+            looked: Once::default(),
             checks: Family::default(),
             ready: Gauge::default(),
             registry: Registry::default(),
@@ -194,7 +198,7 @@ impl Metrics {
         let mut put = |name: &str, help: &str, metric: Box<dyn Registered>| {
             metric.register(&mut registry, name, help);
         };
-        let all: [(&str, &str, Box<dyn Registered>); 27] = [
+        let all: [(&str, &str, Box<dyn Registered>); 29] = [
             (
                 "requests",
                 "Requests that this worker has taken up, by how that ended",
@@ -219,7 +223,7 @@ impl Metrics {
             ),
             (
                 "gas_burnt",
-                "Gas that the worker's answers burned, in units of gas",
+                "Gas that the worker's calls burned, in units of gas",
                 Box::new(metrics.gas_burnt.clone()),
             ),
             ("children", "Processes that run guests", Box::new(metrics.children.clone())),
@@ -247,6 +251,12 @@ impl Metrics {
                 "rpc_contradicted",
                 "Answers of an endpoint against which two others agreed",
                 Box::new(metrics.rpc_contradicted.clone()),
+            ),
+            (
+                "rpc_disputed",
+                "Questions to which an endpoint and another gave answers that differ, with no \
+                 third one to decide",
+                Box::new(metrics.rpc_disputed.clone()),
             ),
             (
                 "balance_near",
@@ -299,6 +309,12 @@ impl Metrics {
                 "loop_turned_timestamp_seconds",
                 "When the worker's loop last turned, seconds since 1970",
                 Box::new(metrics.turned.clone()),
+            ),
+            (
+                "last_look_timestamp_seconds",
+                "When the newest block was seen after which the live requests could be read, \
+                 seconds since 1970",
+                Box::new(metrics.looked.clone()),
             ),
             (
                 "check",
@@ -361,12 +377,14 @@ impl Metrics {
             height: None,
             lags: false,
             contradicted: 0,
+            disputed: 0,
             is_doubted: false,
             clock_ahead: None,
             is_of_another_network: false,
         }]);
         metrics.engines(&[EngineId { version: EngineVersion(0), near_config_version: 0 }]);
         metrics.pulse(0, Duration::ZERO);
+        metrics.looked(Duration::ZERO);
         metrics.block(0, Duration::ZERO);
         metrics.balance(NearToken::from_yoctonear(0));
         metrics.worker(None);
@@ -414,13 +432,17 @@ impl Metrics {
         self.stage_seconds.get_or_create(&OfStage { stage: WHOLE }).observe(took.as_secs_f64());
     }
 
-    pub(crate) fn submitted(&self, gas_burnt: u64) {
+    pub(crate) fn burnt(&self, gas_burnt: u64) {
         self.gas_burnt.inc_by(gas_burnt);
     }
 
     pub(crate) fn pulse(&self, pending: usize, turned: Duration) {
         self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
         self.turned.get_or_create(&Alone).set(turned.as_secs_f64());
+    }
+
+    pub(crate) fn looked(&self, looked: Duration) {
+        self.looked.get_or_create(&Alone).set(looked.as_secs_f64());
     }
 
     /// How many processes run guests.
@@ -446,7 +468,7 @@ impl Metrics {
     pub fn endpoints(&self, endpoints: &[EndpointHealth]) {
         // Several endpoints of one host, which have keys of their own, are shown as one.
         let mut calls = BTreeMap::<RpcCall, u64>::new();
-        let mut contradicted = BTreeMap::<String, u64>::new();
+        let mut differ = BTreeMap::<String, (u64, u64)>::new();
         for health in endpoints {
             let endpoint = health.url.to_string();
             for (result, more) in
@@ -455,7 +477,9 @@ impl Metrics {
                 let call = RpcCall { endpoint: endpoint.clone(), result };
                 *calls.entry(call).or_default() += more;
             }
-            *contradicted.entry(endpoint.clone()).or_default() += health.contradicted;
+            let (contradicted, disputed) = differ.entry(endpoint.clone()).or_default();
+            *contradicted += health.contradicted;
+            *disputed += health.disputed;
             let label = Endpoint { endpoint };
             let latency = health.latency.unwrap_or_default().as_secs_f64();
             self.rpc_latency.get_or_create(&label).set(latency);
@@ -468,9 +492,12 @@ impl Metrics {
         for (call, count) in calls {
             self.rpc_calls.get_or_create(&call).inner().store(count, Ordering::Relaxed);
         }
-        for (endpoint, count) in contradicted {
-            let counter = self.rpc_contradicted.get_or_create(&Endpoint { endpoint });
-            counter.inner().store(count, Ordering::Relaxed);
+        for (endpoint, (contradicted, disputed)) in differ {
+            let label = Endpoint { endpoint };
+            let counters = [(&self.rpc_contradicted, contradicted), (&self.rpc_disputed, disputed)];
+            for (counter, count) in counters {
+                counter.get_or_create(&label).inner().store(count, Ordering::Relaxed);
+            }
         }
     }
 
@@ -548,6 +575,7 @@ mod tests {
             "outlayer_block_height",
             "outlayer_block_age_seconds",
             "outlayer_loop_turned_timestamp_seconds",
+            "outlayer_last_look_timestamp_seconds",
         ];
         let page = metrics.encode();
         for name in unknown {
@@ -575,6 +603,7 @@ mod tests {
             height: Some(9),
             lags: false,
             contradicted: 0,
+            disputed: 0,
             is_doubted: false,
             clock_ahead: None,
             is_of_another_network: false,

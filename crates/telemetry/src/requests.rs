@@ -46,8 +46,8 @@ impl Requests {
             Stage::NeedsEngine { .. } => self.metrics.ended("needs_engine"),
             Stage::Loaded { request_id } => self.enter(*request_id, "fetch"),
             Stage::Fetched { request_id, .. } => self.enter(*request_id, "wait"),
-            Stage::Claimed { request_id, transaction, gas_burnt } => {
-                self.metrics.submitted(*gas_burnt);
+            Stage::Called { gas_burnt } => self.metrics.burnt(*gas_burnt),
+            Stage::Claimed { request_id, transaction, .. } => {
                 self.note(*request_id, "claim", transaction.to_string());
             }
             Stage::Executing { request_id } => self.enter(*request_id, "execute"),
@@ -59,8 +59,7 @@ impl Requests {
             Stage::Committed { request_id, .. } => self.enter(*request_id, "agree"),
             Stage::Revealed { request_id, .. } => self.enter(*request_id, "submit"),
             Stage::Submitting { .. } | Stage::Sent { .. } => {}
-            Stage::Submitted { request_id, transaction, gas_burnt } => {
-                self.metrics.submitted(*gas_burnt);
+            Stage::Submitted { request_id, transaction, .. } => {
                 self.note(*request_id, "transaction", transaction.to_string());
                 self.enter(*request_id, "confirm");
             }
@@ -178,6 +177,10 @@ mod tests {
         let gas_burnt = 7;
         let transaction = Default::default();
         requests.tell(&Stage::Submitted { request_id: 1, transaction, gas_burnt });
+        // The call of that answer, and one that was not taken.
+        for gas_burnt in [gas_burnt, 5] {
+            requests.tell(&Stage::Called { gas_burnt });
+        }
         let page = metrics.encode();
         assert!(page.contains("outlayer_in_stage{stage=\"submit\"} 2"), "{page}");
         assert!(page.contains("outlayer_in_stage{stage=\"confirm\"} 1"), "{page}");
@@ -195,7 +198,7 @@ mod tests {
             "outlayer_requests_total{outcome=\"left\"} 1",
             "outlayer_executions_total{status=\"completed\"} 3",
             "outlayer_compute_used_total{meter=\"fuel\"} 15",
-            "outlayer_gas_burnt_total 7",
+            "outlayer_gas_burnt_total 12",
             "outlayer_in_stage{stage=\"execute\"} 0",
             "outlayer_in_stage{stage=\"submit\"} 0",
             "outlayer_in_stage{stage=\"confirm\"} 0",

@@ -62,6 +62,7 @@ async fn alive(State(shared): State<Shared>) -> impl IntoResponse {
 }
 
 async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
+    (shared.refresh)(&shared.metrics);
     let ready = shared.health.ready();
     answer(ready.ready, ready)
 }

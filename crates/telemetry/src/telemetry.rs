@@ -64,7 +64,12 @@ impl Telemetry {
     pub fn pulse(&self, pulse: Pulse) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.metrics.pulse(pulse.pending, now.saturating_sub(pulse.age));
-        self.health.pulse(pulse.age);
+        if let Some(looked) = pulse.looked {
+            self.metrics.looked(now.saturating_sub(looked));
+        }
+        self.health.pulse(pulse);
+        let finding = self.health.requests();
+        self.metrics.check(finding.check, finding.level != Level::Fail);
     }
 
     /// What the engine's self-test gave.
@@ -143,7 +148,8 @@ impl Telemetry {
             let before = earnings.replace(worker.earnings).unwrap_or(worker.earnings);
             self.metrics.earned(worker.earnings.saturating_sub(before));
         }
-        for check in CHECKS.into_iter().filter(|check| *check != "engine") {
+        let own = ["engine", "requests"];
+        for check in CHECKS.into_iter().filter(|check| !own.contains(check)) {
             let mut of_check = report.findings.iter().filter(|one| one.check == check).peekable();
             let asked = of_check.peek().is_some();
             self.metrics.check(check, asked && of_check.all(|one| one.level != Level::Fail));

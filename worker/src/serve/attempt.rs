@@ -52,7 +52,7 @@ pub(super) struct Executed {
 
 impl Executed {
     /// The body that answers `request`, once there is room for it.
-    async fn answer(
+    pub(super) async fn answer(
         services: &Services,
         request: &LiveRequest,
         response: ExecutionResponse,

@@ -9,7 +9,7 @@ use outlayer_modules::CodeConfig;
 use outlayer_protocol::AccountId;
 use outlayer_secrets::WorkerKey;
 
-use super::Observer;
+use super::{Observer, Replica};
 
 /// How many requests may be in each stage at once. Each bound is on its own, so what waits in one
 /// stage holds nothing up in another.
@@ -72,9 +72,12 @@ pub struct WorkerConfig {
     /// A key of that account. A function-call key for the contract is enough.
     pub secret_key: SecretKey,
     /// More keys of that account. With several keys, several transactions are under way at once.
-    /// Several processes may share the account when each has keys of its own; the salts of
-    /// commitments come from `secret_key`.
+    /// Several processes may share the account when each has keys of its own, and a `replica`; the
+    /// salts of commitments come from `secret_key`.
     pub more_keys: Vec<SecretKey>,
+    /// Which of the account's processes this is. Without it, each process serves every request that
+    /// is the account's to serve, and all but one in vain.
+    pub replica: Replica,
     /// The most executions at once.
     pub concurrency: usize,
     /// How many requests may be in each of the other stages.
@@ -141,6 +144,7 @@ impl WorkerConfig {
             account_id,
             secret_key,
             more_keys: Vec::new(),
+            replica: Replica::ONLY,
             concurrency: 2,
             places: Places::default(),
             poll_interval: Duration::from_millis(500),

@@ -2,7 +2,7 @@
 //! long that should take them. It takes them to be as fast as itself.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +12,10 @@ use std::{
 
 use outlayer_protocol::{AccountId, Compute, Meter, RequestId, index::PendingEntry};
 
-use super::stage::discover::turn::{Orders, Pace, Turn};
+use super::{
+    Replica,
+    stage::discover::turn::{Me, Orders, Pace, Turn},
+};
 
 /// Units that a measured speed is the time of.
 const GIGA: u128 = 1_000_000_000;
@@ -29,8 +32,11 @@ const HANDLING: Duration = Duration::from_millis(20);
 /// The other workers.
 pub(super) struct Fleet {
     me: AccountId,
+    replica: Replica,
     step_in_blocks: u64,
     orders: Mutex<Orders>,
+    /// Requests that this process has claimed, or to whose digests it has committed.
+    taken: Mutex<HashSet<RequestId>>,
     /// Nanoseconds that 10^9 units take on the average.
     fuel: AtomicU64,
     gas: AtomicU64,
@@ -42,11 +48,13 @@ pub(super) struct Fleet {
 pub(super) struct Queues(HashMap<usize, u64>);
 
 impl Fleet {
-    pub(super) fn new(me: AccountId, step_in_blocks: u64) -> Self {
+    pub(super) fn new(me: AccountId, replica: Replica, step_in_blocks: u64) -> Self {
         Self {
             me,
+            replica,
             step_in_blocks,
             orders: Mutex::default(),
+            taken: Mutex::default(),
             fuel: AtomicU64::new(NANOS_PER_GIGAFUEL),
             gas: AtomicU64::new(NANOS_PER_GIGAGAS),
         }
@@ -59,7 +67,29 @@ impl Fleet {
     /// Takes in the workers that are registered and not suspended, and forgets the requests that
     /// are not among `live`.
     pub(super) fn update(&self, workers: &[AccountId], live: impl Fn(RequestId) -> bool) {
+        self.taken().retain(|request_id| live(*request_id));
         self.orders().update(workers, live);
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that this process has claimed a request, or committed to its digest.
+    pub(super) fn take(&self, request_id: RequestId) {
+        self.taken().insert(request_id);
+    }
+
+    /// Whether what the chain shows of this account's part in a request may be of another of its
+    /// processes, which comes before this one.
+    pub(super) fn is_anothers(&self, request_id: RequestId) -> bool {
+        self.replica.place(request_id) > 0 && !self.taken().contains(&request_id)
+    }
+
+    /// This process, for a request.
+    fn me(&self, request_id: RequestId) -> Me<'_> {
+        let has_claimed = self.taken().contains(&request_id);
+        Me { id: &self.me, replica: self.replica, has_claimed }
     }
 
     fn speed(&self, meter: Meter) -> &AtomicU64 {
@@ -84,7 +114,7 @@ impl Fleet {
         u64::try_from(speed * u128::from(compute.amount()) / GIGA).unwrap_or(u64::MAX)
     }
 
-    /// When this worker serves a request that one worker answers. `queued_nanos` is what the first
+    /// When this worker serves a request. `queued_nanos` is what the first
     /// in the order has to do before it.
     pub(super) fn turn(&self, request: &PendingEntry, block_nanos: u64, queued_nanos: u64) -> Turn {
         let blocks = |nanos: u64| nanos.div_ceil(block_nanos.max(1));
@@ -93,7 +123,8 @@ impl Fleet {
             likely_blocks: blocks(self.likely_nanos(request.compute)),
             queued_blocks: blocks(queued_nanos),
         };
-        self.orders().of(&self.me, request).turn(&self.me, request, pace)
+        let me = self.me(request.request_id);
+        self.orders().of(me, request).turn(me, request, pace)
     }
 
     /// What the first in the order of a request has to do before it, nanoseconds. Long work is not
@@ -102,7 +133,7 @@ impl Fleet {
         if request.approvals > 1 || request.claims.is_some() {
             return 0;
         }
-        let first = self.orders().of(&self.me, request).first();
+        let first = self.orders().of(self.me(request.request_id), request).first();
         let handling = u64::try_from(HANDLING.as_nanos()).unwrap_or(u64::MAX);
         let queued = queues.0.entry(first).or_default();
         let before = *queued;
@@ -140,7 +171,8 @@ mod tests {
     fn fleet(workers: usize) -> Vec<Fleet> {
         let names: Vec<AccountId> =
             (0..workers).map(|n| format!("w{n}.near").parse().unwrap()).collect();
-        let fleet: Vec<_> = names.iter().map(|name| Fleet::new(name.clone(), 4)).collect();
+        let fleet: Vec<_> =
+            names.iter().map(|name| Fleet::new(name.clone(), Replica::ONLY, 4)).collect();
         fleet.iter().for_each(|one| one.update(&names, |_| true));
         fleet
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use outlayer_client::CryptoHash;
 use outlayer_protocol::{Compute, EngineVersion, Hash32, RequestId};
 
-/// A step in a request's life, as this worker sees it. Each names the request by its id.
+/// A step in a request's life, as this worker sees it. Each names the request by its id, but for
+/// [`Called`](Stage::Called).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// It was found among the pending ones, and an attempt to serve it has begun.
@@ -92,6 +93,12 @@ pub enum Stage {
         /// Hash of the transaction that submitted it, or its last part.
         transaction: CryptoHash,
         /// Gas burned by this transaction; where it answered several requests, this one's part.
+        gas_burnt: u64,
+    },
+    /// A call of the contract was executed, whatever came of it: an answer or several, a claim, a
+    /// part, a commitment, a reveal, or the end of an agreement.
+    Called {
+        /// Gas burned by its transaction.
         gas_burnt: u64,
     },
     /// The contract did not take the answer, and the request is executed again.

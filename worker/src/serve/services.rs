@@ -1,7 +1,7 @@
 //! What all parts of a worker use: its configuration, the chain, the code, the stages' places.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -39,6 +39,9 @@ use super::{
 const KIB: usize = 1 << 10;
 /// How long an execution is kept for the next attempt: longer than a yield waits.
 const KEPT_FOR: Duration = Duration::from_secs(600);
+/// How long blocks are not believed that do not show the request of an execution that is kept: a
+/// node lags, or a reorg brings the request back.
+const LAGGING: Duration = Duration::from_secs(60);
 /// An execution, and what was made of it.
 type Kept = (Executed, Mine);
 /// How far the newest block may be above the one that was looked at last, which may be of a node
@@ -84,11 +87,13 @@ pub(super) struct Services {
 /// A sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pulse {
-    /// How long ago the worker's loop turned. It does so every [`WorkerConfig::poll_interval`], but
-    /// for the time that a question to a node may take.
+    /// How long ago the worker's loop turned. It does so every [`WorkerConfig::poll_interval`].
     pub age: Duration,
     /// How many live requests it has seen last.
     pub pending: usize,
+    /// How long ago the newest block was seen after which the live requests could be read. `None`
+    /// before the first one.
+    pub looked: Option<Duration>,
 }
 
 /// A request that waits for a final block, until this is dropped.
@@ -116,8 +121,9 @@ impl Services {
             [&config.secret_key].into_iter().chain(&config.more_keys).cloned().collect();
         let count = keys.len();
         let account = SigningAccount::with_keys(node, config.account_id.clone(), keys).patient();
-        let submitter =
-            Submitter::new(account.clone(), config.contract_id.clone(), config.gas, count);
+        let contract_id = config.contract_id.clone();
+        let submitter = Submitter::new(account.clone(), contract_id, config.gas, count)
+            .observed(config.observer.clone());
         let salts = Salts::new(&config.secret_key, config.contract_id.clone());
         let codes = CodeStore::new(config.code.clone())?;
         let (places, max_code_bytes) = (config.places, config.code.max_code_bytes);
@@ -125,7 +131,7 @@ impl Services {
         let web = Web::new(config.probed_fetch())?;
         let pool = ExecutionPool::new(engines.clone(), config.concurrency, web.clone());
         let claiming = ExecutionPool::new(engines.clone(), config.concurrency, web);
-        let fleet = Fleet::new(config.account_id.clone(), config.step_in_blocks);
+        let fleet = Fleet::new(config.account_id.clone(), config.replica, config.step_in_blocks);
         let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
             folder: config.state_dir.clone().unwrap_or_default(),
             source,
@@ -165,8 +171,9 @@ impl Services {
 
     pub(super) fn pulse(&self) -> Pulse {
         let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
-        let pending = self.looks.borrow().as_ref().map_or(0, |look| look.pending.len());
-        Pulse { age: beaten.elapsed(), pending }
+        let look = self.looks.borrow().clone();
+        let pending = look.as_ref().map_or(0, |look| look.pending.len());
+        Pulse { age: beaten.elapsed(), pending, looked: look.map(|look| look.age()) }
     }
 
     /// The requests whose last attempt failed.
@@ -179,12 +186,18 @@ impl Services {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an execution for the next attempt. Those that no attempt has taken up for long are of
-    /// requests that are over.
+    /// Keeps an execution for the next attempt.
     pub(super) fn keep_execution(&self, request_id: RequestId, executed: Kept) {
-        let mut kept = self.kept_executions();
-        kept.retain(|_, (_, since)| since.elapsed() < KEPT_FOR);
-        kept.insert(request_id, (executed, Instant::now()));
+        self.kept_executions().insert(request_id, (executed, Instant::now()));
+    }
+
+    /// Forgets the executions of requests that are over, which take memory for answers: a look does
+    /// not show them for a while, or no attempt takes them up.
+    pub(super) fn forget_executions(&self, live: &HashSet<RequestId>, now: Instant) {
+        self.kept_executions().retain(|request_id, (_, since)| {
+            let most = if live.contains(request_id) { KEPT_FOR } else { LAGGING };
+            now.saturating_duration_since(*since) < most
+        });
     }
 
     /// Tells the observer, if there is one.
@@ -197,7 +210,10 @@ impl Services {
     /// Calls a method of the contract as this worker, and attaches nothing but gas.
     pub(super) async fn call(&self, method: &str, args: Vec<u8>) -> Result<CallOutcome, SendError> {
         let nothing = NearToken::from_yoctonear(0);
-        self.account.call(self.contract.id(), method, args, self.config.gas, nothing).await
+        let gas = self.config.gas;
+        let called = self.account.call(self.contract.id(), method, args, gas, nothing).await?;
+        self.tell(Stage::Called { gas_burnt: called.gas_burnt });
+        Ok(called)
     }
 
     /// Reveals the digest that this worker has committed to with `salt`, for a request that is live
@@ -250,6 +266,13 @@ impl Services {
         self.looks.borrow().clone().unwrap_or_default()
     }
 
+    /// Hears of all looks, also of the latest one.
+    pub(super) fn looks(&self) -> watch::Receiver<Option<Arc<Look>>> {
+        let mut looks = self.looks.subscribe();
+        looks.mark_changed();
+        looks
+    }
+
     /// The next look.
     pub(super) async fn next_look(&self) -> Arc<Look> {
         let mut looks = self.looks.subscribe();
@@ -257,6 +280,11 @@ impl Services {
         let _ = looks.changed().await;
         let look = looks.borrow_and_update().clone();
         look.unwrap_or_default()
+    }
+
+    /// Waits for a look at a block of this height or a higher one.
+    pub(super) async fn reach(&self, height: u64) {
+        while self.next_look().await.block.height < height {}
     }
 
     /// Says whether an answer could no longer land before a deadline, whenever it is asked.
@@ -400,10 +428,79 @@ impl Services {
 
 #[cfg(test)]
 mod tests {
-    use outlayer_client::testing::Chain;
+    use std::sync::atomic::AtomicBool;
+
+    use outlayer_client::testing::{Chain, FakeNode, request_view};
+    use outlayer_guest::{Code, Execution, Job};
+    use outlayer_protocol::Status;
 
     use super::*;
     use crate::serve::tests::{config, config_of_this_build};
+
+    #[tokio::test]
+    async fn an_execution_whose_request_is_over_gives_its_room_back() {
+        let node = FakeNode::start(|method, _| panic!("unexpected {method}")).await;
+        let services = Services::new(config(&node)).unwrap();
+        let all = services.answers.available_permits();
+        for (live, kept_for) in [(vec![], LAGGING), (vec![7], KEPT_FOR)] {
+            let view = request_view(&config_of_this_build(), 7, "");
+            let code = Code::hashed(view.request.code.hash, &[]);
+            let job = Job::of_live(code, &view.request, &view.input);
+            let execution = Execution::without_running(&job, Status::Completed);
+            let response = execution.into_response(7);
+            let executed = Executed::answer(&services, &view.request, response).await;
+            let (digest, salt) = (executed.digest, [0; 16]);
+            let mine = Mine { round: 0, digest, salt, with_body: true, agreed_since: None };
+            services.keep_execution(7, (executed, mine));
+            let live: HashSet<_> = live.into_iter().collect();
+            let second = Duration::from_secs(1);
+            services.forget_executions(&live, Instant::now() + kept_for - second);
+            assert!(services.answers.available_permits() < all, "{live:?}");
+            services.forget_executions(&live, Instant::now() + kept_for + second);
+            assert_eq!(services.answers.available_permits(), all, "{live:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_must_be_final_is_not_begun_before_a_final_block_has_it() {
+        let mut state = Chain::new(config_of_this_build());
+        state.ask(7, b"code");
+        let (is_final, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (shown, counted) = (Arc::clone(&is_final), Arc::clone(&asked));
+        let chain = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&chain);
+        let node = FakeNode::start(move |method, params| {
+            let mut chain = shared.lock().unwrap();
+            if params["finality"] != "final" || shown.load(Ordering::SeqCst) {
+                return chain.answer(method, params);
+            }
+            counted.fetch_add(1, Ordering::SeqCst);
+            let live = std::mem::take(&mut chain.live);
+            let answer = chain.answer(method, params);
+            chain.live = live;
+            answer
+        })
+        .await;
+        let services = Arc::new(Services::new(config(&node)).unwrap());
+        services.publish(Arc::new(Look::without_requests(100, 98)));
+        let waiting = Arc::clone(&services);
+        let found = tokio::spawn(async move { waiting.once_final(7).await.unwrap() });
+        let next_looks = async |until: usize| {
+            while asked.load(Ordering::SeqCst) < until && !found.is_finished() {
+                services.publish(Arc::new(Look::without_requests(100, 98)));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        next_looks(3).await;
+        assert!(!found.is_finished(), "no final block has it");
+        is_final.store(true, Ordering::SeqCst);
+        next_looks(usize::MAX).await;
+        assert!(found.await.unwrap().is_some());
+        // The newest block does not have it any more, and so no final one will.
+        is_final.store(false, Ordering::SeqCst);
+        chain.lock().unwrap().live.clear();
+        assert!(services.once_final(7).await.unwrap().is_none());
+    }
 
     #[tokio::test]
     async fn a_final_block_from_before_a_request_does_not_say_that_it_is_over() {

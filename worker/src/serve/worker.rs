@@ -14,7 +14,7 @@ use outlayer_client::{EndpointHealth, PublicKey, SecretKey};
 use outlayer_guest::EngineId;
 use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc, watch},
     task::{Id, JoinError, JoinSet},
     time::Instant,
 };
@@ -33,7 +33,7 @@ use super::{
         self,
         decide::{Decision, decide},
         source::{BlockSource, BlockTime, Poller},
-        standing::{ROSTER_AGE, Standing},
+        standing::{self, ROSTER_AGE, Standing},
         window::Window,
     },
     task::task,
@@ -71,6 +71,16 @@ impl Worker {
         Ok(Self { services: Arc::new(Services::new(config)?) })
     }
 
+    #[cfg(test)]
+    pub(super) fn of(services: Services) -> Self {
+        Self { services: Arc::new(services) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn services(&self) -> &Services {
+        &self.services
+    }
+
     /// How the endpoints of the node have been answering.
     pub fn endpoints(&self) -> Vec<EndpointHealth> {
         self.services.contract.node().health()
@@ -96,6 +106,7 @@ impl Worker {
     /// it has made.
     pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {
         self.services.account.replace_keys(secret_keys);
+        self.services.submitter.resize(self.public_keys().len());
     }
 
     /// Serves requests until `shutdown` is ready. Then the requests in flight have the time of
@@ -135,6 +146,8 @@ impl Worker {
         );
         let (looks, mut looked) = mpsc::channel(1);
         let mut looking = pin!(explore(services, source.as_mut(), Arc::clone(&round.busy), looks));
+        let (stands, mut stood) = watch::channel(None);
+        let mut standing = pin!(standing::watch(services, stands));
         let mut tick = tokio::time::interval(config.poll_interval.max(Duration::from_millis(10)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -142,7 +155,12 @@ impl Worker {
                 biased;
                 () = &mut shutdown => break,
                 () = &mut looking => break,
-                Some(found) = looked.recv() => round.look_at(found),
+                () = &mut standing => break,
+                Some(Looked) = looked.recv() => round.refresh(),
+                Ok(()) = stood.changed() => {
+                    round.standing.clone_from(&stood.borrow_and_update());
+                    round.refresh();
+                }
                 Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
                 () = round.freed.notified() => round.fill(),
                 // Only a defect of this program ends it.
@@ -180,48 +198,39 @@ impl Worker {
     }
 }
 
-/// What the loop is told of the chain: whether there is another look, and how this worker stands.
-struct Found(Option<Standing>);
+/// What the loop is told when there is another look at the chain.
+struct Looked;
 
-/// Looks at the chain after each block. All questions to the node are asked here, beside the loop,
-/// which hears at any time that it is to stop.
+/// Looks at the chain after each block. All questions to the node are asked beside the loop, which
+/// hears at any time that it is to stop; and those about this worker beside this, so that no look
+/// waits for them.
 async fn explore(
     services: &Services,
     source: &mut dyn BlockSource,
     busy: Arc<AtomicBool>,
-    looks: mpsc::Sender<Found>,
+    looks: mpsc::Sender<Looked>,
 ) {
     let (mut times, mut window) = (BlockTime::default(), Window::default());
-    let mut standing = Standing::default();
     let mut failures: u32 = 0;
     loop {
         let found = match source.next(busy.load(Ordering::Relaxed)).await {
             Ok(block) => discover::look(services, block, &mut times, &mut window).await,
             Err(error) => Err(error),
         };
-        let found = match found {
+        match found {
             Ok(look) => {
                 failures = 0;
-                let is_idle = look.pending.is_empty();
                 services.publish(Arc::new(look));
-                if !is_idle {
-                    standing.refresh(services).await;
+                if looks.send(Looked).await.is_err() {
+                    return;
                 }
-                Found(Some(standing.clone()))
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
                 tracing::warn!(%error, failures, "the pending requests cannot be read");
-                Found(None)
+                let wait = services.config.backoff.wait(failures);
+                tokio::time::sleep(services.config.poll_interval.max(wait)).await;
             }
-        };
-        let failed = found.0.is_none();
-        if looks.send(found).await.is_err() {
-            return;
-        }
-        if failed {
-            let wait = services.config.backoff.wait(failures);
-            tokio::time::sleep(services.config.poll_interval.max(wait)).await;
         }
     }
 }
@@ -249,7 +258,8 @@ struct Round {
     not_before: HashMap<RequestId, u64>,
     /// Requests that the observer has been told are not served here.
     told: HashSet<RequestId>,
-    standing: Standing,
+    /// How this worker stands, once it is known.
+    standing: Option<Standing>,
     /// When it was last said why nothing is served.
     complained: Option<Instant>,
     summary: Summary,
@@ -283,22 +293,15 @@ impl Round {
             answered: HashMap::new(),
             not_before: HashMap::new(),
             told: HashSet::new(),
-            standing: Standing::default(),
+            standing: None,
             complained: None,
             summary: Summary::default(),
         }
     }
 
-    /// Notes what a look has found, and starts attempts.
-    fn look_at(&mut self, Found(standing): Found) {
-        if let Some(standing) = standing {
-            self.standing = standing;
-            self.refresh();
-        }
-    }
-
     fn forget_all_but(&mut self, live: &HashSet<RequestId>) {
         self.services.set_aside().retain(live);
+        self.services.forget_executions(live, std::time::Instant::now());
         self.told.retain(|id| live.contains(id));
         // They may be shown again, by a node that lags.
         self.answered.retain(|_, answered| answered.found.elapsed() < LAGGING);
@@ -323,7 +326,10 @@ impl Round {
         if look.pending.is_empty() {
             return;
         }
-        let workers = match self.standing.fit(self.services.account.id()) {
+        let Some(standing) = &self.standing else {
+            return;
+        };
+        let workers = match standing.fit(self.services.account.id()) {
             Ok(workers) => workers,
             Err(unfit) => {
                 if self.complained.is_none_or(|told| told.elapsed() > ROSTER_AGE) {

@@ -230,6 +230,15 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .number("N")
     .or("4"),
     setting(
+        "replica",
+        "OUTLAYER_REPLICA",
+        "Which of the processes that work for this account this is, and how many there are: with \
+         2/3 it is the second of three. Each serves its part of the requests first, and the \
+         others' when they do not",
+    )
+    .kind(Kind::Text, "N/M")
+    .or("1/1"),
+    setting(
         "compile_ahead",
         "OUTLAYER_COMPILE_AHEAD",
         "MiB of published and named code that are compiled in an hour before anybody asks for \

@@ -19,7 +19,7 @@ use outlayer_telemetry::{
     Metrics, Telemetry, Traces,
     checks::{self, Finding, Level, Subject},
 };
-use outlayer_worker::{SecretsConfig, Summary, Worker, WorkerConfig};
+use outlayer_worker::{Replica, SecretsConfig, Summary, Worker, WorkerConfig};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -291,6 +291,7 @@ pub(crate) struct Options {
     pub(crate) state_dir: Option<PathBuf>,
     submit_delay: Duration,
     step_in_blocks: u64,
+    replica: Replica,
     ahead_bytes_per_hour: u64,
     optimistic: bool,
     allow_private_urls: bool,
@@ -306,6 +307,9 @@ pub(crate) struct Options {
 /// What `listen` may be.
 const LISTEN: &str =
     "an address and port such as 127.0.0.1:9464, or a port of the loopback address";
+/// What `replica` may be.
+const REPLICA: &str =
+    "which of the account's processes this is and how many there are, at most 64, such as 1/3";
 /// What `otlp_endpoint` may be.
 const OTLP: &str = "the http:// URL of a collector, such as http://127.0.0.1:4317";
 const TERAGAS: u64 = 1_000_000_000_000;
@@ -336,6 +340,7 @@ impl Options {
             state_dir: folder("state_dir")?.or_else(default_state_dir),
             submit_delay: millis("submit_delay", 0..=DAY_MILLIS)?,
             step_in_blocks: number("step_in_blocks", 0..=1_000)?,
+            replica: settings.value("replica", REPLICA)?.unwrap_or_default(),
             ahead_bytes_per_hour: number("compile_ahead", 0..=1 << 20)? << 20,
             optimistic: settings.switch("optimistic")?,
             allow_private_urls: settings.switch("allow_private_urls")?,
@@ -377,6 +382,7 @@ impl Options {
         config.secrets = self.secrets;
         config.submit_delay = self.submit_delay;
         config.step_in_blocks = self.step_in_blocks;
+        config.replica = self.replica;
         config.ahead_bytes_per_hour = self.ahead_bytes_per_hour;
         config.gas = self.gas;
         config.shutdown_grace = self.shutdown_grace;

@@ -111,8 +111,11 @@ async fn an_endpoint_that_lies_about_a_view_is_noticed_and_never_believed() {
     let (honest, liar) = (HONEST.start().await, Shown { value: "false", ..HONEST }.start().await);
     for nodes in [[&honest, &liar], [&liar, &honest]] {
         for at in [At::Final, At::Optimistic, At::Height(97), At::Hash(HONEST.hash(97))] {
-            let error = view(&client(&nodes), at).await.unwrap_err();
+            let node = client(&nodes);
+            let error = view(&node, at).await.unwrap_err();
             assert!(names(&error, nodes) && !error.is_transient(), "{at}: {error}");
+            let counts = node.health().into_iter().map(|one| (one.disputed, one.contradicted));
+            assert_eq!(counts.collect::<Vec<_>>(), [(1, 0), (1, 0)], "nobody decides");
         }
     }
 }

@@ -333,6 +333,7 @@ mod tests {
             height: None,
             lags: false,
             contradicted: 0,
+            disputed: 0,
             is_doubted: false,
             clock_ahead,
             is_of_another_network: false,

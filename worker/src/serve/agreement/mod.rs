@@ -25,15 +25,22 @@ use super::{
     attempt::{self, Done, Executed, Opening, Preparing},
     error::ServeError,
     services::Services,
-    stage::submit::{
-        self, Sent,
-        refusal::{Advice, advice},
+    stage::{
+        confirm,
+        submit::{
+            self, Sent,
+            refusal::{Advice, advice},
+        },
     },
 };
 
 /// How many blocks pass before a call that was made is made again, should the chain not show what
 /// came of it: the node may lag.
 const REPEAT_BLOCKS: u64 = 3;
+
+/// How many blocks pass until a process looks again at a request in which another process of its
+/// account takes part.
+const SHARED_BLOCKS: u64 = 10;
 
 /// How many blocks an answered request is waited for: its yield has timed out by then.
 const MOST_SETTLING: u32 = 420;
@@ -143,6 +150,11 @@ impl Serving<'_> {
         {
             mine.agreed_since.get_or_insert(height);
         }
+        let has_voted = agreement.vote_of(me).is_some();
+        if self.mine.is_none() && has_voted && self.services.fleet.is_anothers(self.request_id) {
+            // Another process of this account has committed, and only that one can reveal.
+            return Ok(Next::Leave(Some(height.saturating_add(SHARED_BLOCKS))));
+        }
         let seat = Seat { me, step_in_blocks: self.services.config.step_in_blocks };
         let next = seat.next(agreement, self.mine.as_ref().map(|(_, mine)| mine), height);
         if next == Next::Execute && request.http.is_some() && agreement.vote_of(me).is_some() {
@@ -157,17 +169,20 @@ impl Serving<'_> {
             _ => {}
         }
         match (next, &self.mine) {
-            (Next::Commit, Some((_, mine))) => self.commit(mine).await?,
+            (Next::Commit, Some((_, mine))) => {
+                self.while_live(request, self.commit(mine)).await?;
+            }
             (Next::Reveal, Some((_, mine))) => {
                 self.check_own(agreement, mine)?;
-                self.reveal(mine.round, &mine.digest).await?;
+                self.reveal(agreement, &mine.digest).await?;
             }
             (Next::Submit { reveals }, Some((executed, mine))) => {
                 if reveals {
                     self.check_own(agreement, mine)?;
                 }
                 let salt = reveals.then_some(mine.salt);
-                match submit::send(self.services, request, executed, salt).await? {
+                let sent = submit::send(self.services, request, executed, salt);
+                match self.while_live(request, sent).await?.unwrap_or(Sent::Over) {
                     Sent::Answered(called) if !self.is_taken(&called)? => {
                         // Another call may be refused again, and the reveal must not wait for that.
                         if let Some((_, mine)) = &mut self.mine {
@@ -180,8 +195,10 @@ impl Serving<'_> {
                 }
             }
             (Next::Close, _) => {
-                let called = self.services.close(self.request_id).await?;
-                self.is_taken(&called)?;
+                let closed = async { Ok(self.services.close(self.request_id).await?) };
+                if let Some(called) = self.while_live(request, closed).await? {
+                    self.is_taken(&called)?;
+                }
             }
             // Without an execution, nothing else comes next.
             _ => return Ok(Next::Wait),
@@ -249,6 +266,20 @@ impl Serving<'_> {
         Ok(Next::Execute)
     }
 
+    /// What a call came to, or `None` once the request is not live any more. What became of a call
+    /// may not be known for long, and then nothing depends on it.
+    async fn while_live<T>(
+        &self,
+        request: &LiveRequest,
+        call: impl Future<Output = Result<T, ServeError>>,
+    ) -> Result<Option<T>, ServeError> {
+        tokio::select! {
+            biased;
+            called = call => called.map(Some),
+            () = confirm::gone(self.services, request) => Ok(None),
+        }
+    }
+
     async fn commit(&self, mine: &Mine) -> Result<(), ServeError> {
         let (services, request_id) = (self.services, self.request_id);
         let Mine { round, digest, salt, .. } = mine;
@@ -257,6 +288,7 @@ impl Serving<'_> {
         let args = args.to_string().into_bytes();
         let called = services.call(methods::COMMIT_EXECUTION, args).await?;
         if self.is_taken(&called)? {
+            services.fleet.take(request_id);
             let transaction = called.transaction;
             tracing::info!(%transaction, round, "committed");
             services.tell(Stage::Committed { request_id, transaction });
@@ -264,10 +296,15 @@ impl Serving<'_> {
         Ok(())
     }
 
-    async fn reveal(&self, round: u32, digest: &Hash32) -> Result<(), ServeError> {
+    /// Reveals the digest, as long as reveals are taken.
+    async fn reveal(&self, agreement: &Agreement, digest: &Hash32) -> Result<(), ServeError> {
         let (services, request_id) = (self.services, self.request_id);
-        let salt = services.salts.salt(request_id, round, digest);
-        let called = services.reveal(request_id, digest, &salt).await?;
+        let salt = services.salts.salt(request_id, agreement.round, digest);
+        let called = tokio::select! {
+            biased;
+            called = services.reveal(request_id, digest, &salt) => called?,
+            () = services.reach(agreement.reveal_until()) => return Ok(()),
+        };
         if self.is_taken(&called)? {
             let transaction = called.transaction;
             tracing::info!(%transaction, %digest, "revealed");
@@ -284,14 +321,14 @@ impl Serving<'_> {
         digest: &Hash32,
         height: u64,
     ) -> Result<bool, ServeError> {
-        let (services, round) = (self.services, agreement.round);
-        let salt = services.salts.salt(self.request_id, round, digest);
+        let services = self.services;
+        let salt = services.salts.salt(self.request_id, agreement.round, digest);
         if !may_reveal(agreement, services.account.id(), digest, &salt, height)
             || !self.is_due(Next::Reveal, height)
         {
             return Ok(false);
         }
-        self.reveal(round, digest).await?;
+        self.reveal(agreement, digest).await?;
         Ok(true)
     }
 

@@ -31,6 +31,9 @@ const AT_ONCE: usize = 16;
 /// its first repetition: an attempt at the request may be making the same call, and the node may
 /// lag. Each repetition waits twice as long as the one before it.
 const REPEAT_BLOCKS: u64 = 3;
+/// How many blocks a call is waited for. What becomes of it may not be known for much longer, and
+/// the other shares wait for it.
+const CALL_BLOCKS: u64 = 60;
 /// How often the waiting time doubles at the most.
 const MOST_DOUBLED: u32 = 10;
 
@@ -46,19 +49,24 @@ enum Next {
 }
 
 /// Decides for the worker `seat.me`, whose salt of a commitment to the settled digest is `salt`.
-fn next(shares: &OpenShares, seat: Seat<'_>, salt: Salt, height: u64) -> Next {
+/// Its process has the place `process` among those of the account.
+fn next(shares: &OpenShares, seat: Seat<'_>, process: u64, salt: Salt, height: u64) -> Next {
     let agreement = &shares.agreement;
     if may_reveal(agreement, seat.me, &shares.digest, &salt, height) {
         return Next::Reveal(salt);
     }
     match place(shares, seat.me) {
-        Some(place)
-            if agreement.stage(height) == Stage::Over
-                && height >= seat.turn(agreement.reveal_until(), place) =>
-        {
-            Next::Close
+        Some(place) => {
+            // The processes of an account close one after the other, as those of workers do.
+            let round = usize::try_from(process).unwrap_or(usize::MAX);
+            let place = place.saturating_add(round.saturating_mul(agreement.drawn.len()));
+            let turn = seat.turn(agreement.reveal_until(), place);
+            match agreement.stage(height) == Stage::Over && height >= turn {
+                true => Next::Close,
+                false => Next::Nothing,
+            }
         }
-        _ => Next::Nothing,
+        None => Next::Nothing,
     }
 }
 
@@ -128,7 +136,8 @@ async fn look(
         let (request_id, round) = (shares.request_id, shares.agreement.round);
         let salt = services.salts.salt(request_id, round, &shares.digest);
         let before = *seen.entry(request_id).or_insert_with(|| Seen::after(0, height));
-        let next = next(&shares, seat, salt, height);
+        let process = services.config.replica.place(request_id);
+        let next = next(&shares, seat, process, salt, height);
         if next != Next::Nothing && height >= before.not_before {
             seen.insert(request_id, Seen::after(before.calls.saturating_add(1), height));
             calls.push((shares, next));
@@ -143,7 +152,12 @@ async fn look(
             && let Some((shares, next)) = calls.next()
         {
             let services = Arc::clone(services);
-            running.spawn(task(async move { call(&services, &shares, next).await }));
+            running.spawn(task(async move {
+                tokio::select! {
+                    () = call(&services, &shares, next) => {}
+                    () = services.reach(height.saturating_add(CALL_BLOCKS)) => {}
+                }
+            }));
         }
         if running.join_next().await.is_none() {
             return Ok(());

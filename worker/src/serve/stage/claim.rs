@@ -18,6 +18,7 @@ use super::{
         error::ServeError,
         services::Services,
     },
+    confirm,
     discover::Liveness,
     submit::refusal::{Advice, advice},
 };
@@ -54,15 +55,23 @@ pub(crate) async fn take(
         return Ok(None);
     }
     let args = json!({ "request_id": request_id }).to_string().into_bytes();
-    match services.call(methods::CLAIM_EXECUTION, args).await {
+    let called = tokio::select! {
+        biased;
+        called = services.call(methods::CLAIM_EXECUTION, args) => called,
+        // It may never be known what became of the call, and others wait for the place.
+        () = confirm::gone(services, request) => return Ok(Some(Done::Over)),
+    };
+    match called {
         Ok(called) => match called.result {
             Ok(_) => {
+                services.fleet.take(request_id);
                 let (transaction, gas_burnt) = (called.transaction, called.gas_burnt);
                 tracing::info!(request = request_id, %transaction, "claimed");
                 services.tell(Stage::Claimed { request_id, transaction, gas_burnt });
             }
             Err(reason) if advice(&reason) == Advice::Over => return Ok(Some(Done::Over)),
-            // Others have claimed it, or this worker did before it was started again.
+            // Others have claimed it, or this worker did before it was started again, or another
+            // process of this account.
             Err(reason) => tracing::info!(request = request_id, %reason, "not claimed"),
         },
         // Nobody needs a claim to answer.

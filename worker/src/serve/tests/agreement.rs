@@ -183,7 +183,7 @@ async fn a_worker_that_is_started_again_after_the_settlement_reveals_without_exe
     let told = run_until(config(&node), &chain, |chain, _| votes(chain) == 1).await;
     overtake(&mut chain.lock().unwrap(), &told, &[A, B]);
     let told = run_until(config(&node), &chain, |chain, _| chain.shares.is_empty()).await;
-    assert_eq!(told, []);
+    assert!(told.iter().all(|stage| matches!(stage, Stage::Called { .. })), "{told:?}");
     let chain = chain.lock().unwrap();
     assert_eq!(calls(&chain), [methods::COMMIT_EXECUTION, methods::REVEAL_EXECUTION]);
     // Its share and what closing is paid, in one.

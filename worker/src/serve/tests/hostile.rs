@@ -208,7 +208,7 @@ proptest! {
         (took, used) in (extreme(), extreme()),
     ) {
         let workers: Vec<_> = (0..4).map(worker).collect();
-        let fleet = Fleet::new(worker(0), step_in_blocks);
+        let fleet = Fleet::new(worker(0), Replica::ONLY, step_in_blocks);
         fleet.update(&workers, |_| true);
         fleet.measured(Compute::Fuel(used), Duration::from_nanos(took));
         fleet.measured(Compute::Gas(used), Duration::MAX);

@@ -2,8 +2,10 @@
 
 mod agreement;
 mod claims;
+mod fleet;
 pub(super) mod hostile;
 pub(super) mod kills;
+mod replicas;
 
 use std::{
     sync::{
@@ -247,6 +249,37 @@ async fn a_node_that_hangs_does_not_delay_a_shutdown() {
         let ended = tokio::time::timeout(PATIENCE, both).await;
         assert!(ended.is_ok(), "{hanging} delays the shutdown");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_are_looked_at_while_a_question_about_the_account_hangs() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    state.time_passes = true;
+    let chain = Mutex::new(state);
+    let (hangs, looks) = (AtomicUsize::new(0), Arc::<AtomicUsize>::default());
+    let counted = Arc::clone(&looks);
+    let node = FakeNode::start(move |method, params| {
+        if params["request_type"] == "view_account" {
+            hangs.fetch_add(1, Ordering::SeqCst);
+            return Answer::Hang;
+        }
+        if params["method_name"] == "pending_index" && hangs.load(Ordering::SeqCst) > 0 {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        chain.lock().unwrap().answer(method, params)
+    })
+    .await;
+    let mut config = config(&node);
+    config.node.timeout = 10 * PATIENCE;
+    let worker = Worker::new(config).unwrap();
+    let looked = async {
+        while looks.load(Ordering::SeqCst) < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, worker.run(looked)).await;
+    assert!(ended.is_ok(), "{} looks while the question hangs", looks.load(Ordering::SeqCst));
 }
 
 #[tokio::test(flavor = "multi_thread")]

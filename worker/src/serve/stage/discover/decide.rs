@@ -24,8 +24,7 @@ pub(crate) enum Decision {
 }
 
 /// Decides about a request when the chain is at `height`, for a worker that has these engines, and
-/// that can open its secrets or cannot. `turn` says when this worker serves it, if one worker
-/// answers it.
+/// that can open its secrets or cannot. `turn` says when this worker serves it.
 pub(crate) fn decide(
     request: &PendingEntry,
     height: u64,
@@ -43,10 +42,7 @@ pub(crate) fn decide(
     if !engines.contains(&needed) {
         return Decision::NeedsEngine(needed);
     }
-    // The contract has drawn the workers, and the request itself says whom.
-    if request.approvals > 1 {
-        return Decision::Serve { waited: 0 };
-    }
+    // Where several must agree, the request itself says whom the contract has drawn.
     let turn = turn(request);
     if height < turn.from {
         Decision::OthersFirst
@@ -118,11 +114,5 @@ mod tests {
             assert_eq!(decide(&other, 200, &[MINE, id], true, turn), FIRST);
             assert_eq!(decide(&pending(), 200, &[MINE, id], true, turn), FIRST);
         }
-    }
-
-    #[test]
-    fn where_several_must_agree_nobody_waits_for_another() {
-        let several = PendingEntry { approvals: 2, ..pending() };
-        assert_eq!(both(&several, 100), [FIRST, FIRST]);
     }
 }

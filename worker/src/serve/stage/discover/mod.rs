@@ -74,6 +74,11 @@ impl Look {
         Self { block, is_whole: true, last_final, ..Self::default() }
     }
 
+    /// How long ago its block was seen.
+    pub(crate) fn age(&self) -> Duration {
+        self.seen.elapsed()
+    }
+
     /// The ids of the requests that it shows.
     pub(crate) fn live(&self) -> &HashSet<RequestId> {
         &self.live

@@ -163,6 +163,27 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_asked_four_times_a_block_while_there_is_work_and_once_without() {
+        let node = Node::new(&outlayer_client::NodeConfig::new("http://localhost:1")).unwrap();
+        let millis = Duration::from_millis;
+        // The interval and the time of a block, and the pauses with work and without.
+        for (interval, block_ms, busy, idle) in [
+            (500, 600, 150, 600),
+            (100, 600, 100, 600),
+            (500, 8, 2, 500),
+            (500, 4, 2, 500),
+            (500, 60_000, 500, 2_000),
+        ] {
+            let mut poller = Poller::new(node.clone(), At::Optimistic, millis(interval));
+            for height in 1..4 {
+                poller.times.note(&block(height, height * block_ms * 1_000_000));
+            }
+            let pauses = [poller.pause(true), poller.pause(false)];
+            assert_eq!(pauses, [millis(busy), millis(idle)], "blocks of {block_ms} ms");
+        }
+    }
+
+    #[test]
     fn no_timestamps_make_the_worker_sleep_for_long() {
         let mut times = BlockTime::default();
         times.note(&block(10, 1));

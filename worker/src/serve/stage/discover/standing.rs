@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use outlayer_client::{At, ChainError};
 use outlayer_protocol::{AccountId, NearToken, methods};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use super::super::super::services::Services;
+use super::{super::super::services::Services, Look};
 
 /// What gas is bought at, at the least, since protocol version 85, yoctoNEAR. What is not burned is
 /// returned later.
@@ -49,6 +49,19 @@ pub(crate) struct Standing {
     roster: Option<(Instant, Arc<Vec<AccountId>>)>,
     /// When the account's balance and keys were looked at, and why they do not do.
     fit: Option<(Instant, Result<(), Unfit>)>,
+}
+
+/// Looks at how this worker stands, whenever there are requests, and tells it.
+pub(crate) async fn watch(services: &Services, told: watch::Sender<Option<Standing>>) {
+    let (mut standing, mut looks) = (Standing::default(), services.looks());
+    // The sender lives as long as the services.
+    while looks.changed().await.is_ok() {
+        let has_requests = |look: &Arc<Look>| !look.pending.is_empty();
+        if looks.borrow_and_update().as_ref().is_some_and(has_requests) {
+            standing.refresh(services).await;
+            told.send_replace(Some(standing.clone()));
+        }
+    }
 }
 
 impl Standing {
@@ -98,7 +111,9 @@ impl Standing {
 }
 
 /// Looks at the account's balance and at its keys. The keys that may answer are the only ones that
-/// sign from now on; those that may not are looked at again the next time.
+/// sign from now on; those that may not are looked at again the next time. Gas is paid for in
+/// advance, so no more calls are under way than the balance and the keys' allowances pay for, each
+/// with all the gas that a call may have.
 async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
     let (node, account_id) = (services.contract.node(), services.account.id());
     let account_id = account_id.clone();
@@ -112,6 +127,9 @@ async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
     let contract_id = services.contract.id();
     let (mut found, mut several) = (Vec::new(), true);
     let mut fit = 0usize;
+    // How many calls the allowances pay for; `None` where one has no bound.
+    let mut allowed = Some(0u128);
+    let calls = |amount: NearToken| amount.as_yoctonear() / needed.as_yoctonear().max(1);
     for public_key in services.account.public_keys() {
         let key = node.access_key(&account_id, &public_key, At::Optimistic).await?;
         let permission = match key {
@@ -128,6 +146,8 @@ async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
             found.push(format!("{public_key} has an allowance of {allowance}"));
         } else {
             fit += 1;
+            let more = permission.allowance().map(calls);
+            allowed = allowed.zip(more).map(|(sum, more)| sum.saturating_add(more));
             several &= permission.may_call(contract_id, methods::RESOLVE_MANY);
             services.account.let_sign(&public_key, true);
             continue;
@@ -136,6 +156,9 @@ async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
     }
     services.submitter.allow_several(several);
     if fit > 0 {
+        let affordable = calls(balance.free()).min(allowed.unwrap_or(u128::MAX));
+        services.submitter.afford(usize::try_from(affordable).unwrap_or(usize::MAX));
+        services.submitter.resize(fit);
         for reason in found {
             tracing::warn!(account = %account_id, %reason, "a key is not used");
         }
@@ -144,4 +167,131 @@ async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
     let (contract_id, method) = (contract_id.clone(), methods::RESOLVE_EXECUTION);
     let found = found.join("; ");
     Ok(Err(Unfit::NoKey { account_id, method, contract_id, needed, found }))
+}
+
+#[cfg(test)]
+mod tests {
+    use near_crypto::{KeyType, SecretKey};
+    use outlayer_client::testing::{Answer, CONTRACT, FakeNode, unknown_access_key};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::serve::tests::config;
+
+    const NEAR: u128 = 10u128.pow(24);
+    /// What one call may cost, yoctoNEAR.
+    const CALL: u128 = 3 * NEAR / 10;
+    const NO_HASH: &str = "11111111111111111111111111111111";
+
+    fn function_call(allowance: Option<u128>, methods: &[&str]) -> Value {
+        json!({ "FunctionCall": {
+            "allowance": allowance.map(|amount| amount.to_string()),
+            "receiver_id": CONTRACT, "method_names": methods
+        } })
+    }
+
+    /// The services of a worker whose account has so much, and keys with these permissions; `None`
+    /// for one that the account does not have.
+    async fn services(balance: u128, permissions: Vec<Option<Value>>) -> (FakeNode, Services) {
+        let keys = 0..permissions.len();
+        let keys = keys.map(|key| SecretKey::from_seed(KeyType::ED25519, &key.to_string()));
+        let keys: Vec<_> = keys.collect();
+        let public: Vec<_> = keys.iter().map(|key| key.public_key().to_string()).collect();
+        let node = FakeNode::start(move |_, params| match params["request_type"].as_str() {
+            Some("view_account") => Answer::Result(json!({
+                "amount": balance.to_string(), "locked": "0", "code_hash": NO_HASH,
+                "storage_usage": 200, "storage_paid_at": 0, "block_height": 100,
+                "block_hash": NO_HASH
+            })),
+            Some("view_access_key") => {
+                let key = params["public_key"].as_str().unwrap();
+                let index = public.iter().position(|one| one == key).unwrap();
+                match &permissions[index] {
+                    None => unknown_access_key(key, 100),
+                    Some(permission) => Answer::Result(json!({
+                        "nonce": 1, "permission": permission, "block_height": 100,
+                        "block_hash": NO_HASH
+                    })),
+                }
+            }
+            other => panic!("unexpected {other:?}"),
+        })
+        .await;
+        let mut config = config(&node);
+        let mut keys = keys.into_iter();
+        config.secret_key = keys.next().unwrap();
+        config.more_keys = keys.collect();
+        let services = Services::new(config).unwrap();
+        (node, services)
+    }
+
+    async fn checked(permission: Option<Value>) -> Result<(), Unfit> {
+        let (_node, services) = services(10 * NEAR, vec![permission]).await;
+        check(&services).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_answer_does_not_do_and_the_reason_is_named() {
+        let resolve = methods::RESOLVE_EXECUTION;
+        let cases = [
+            (None, "does not exist"),
+            (Some(function_call(None, &["other"])), "may not call it"),
+            (Some(function_call(Some(CALL - 1), &[resolve])), "has an allowance of"),
+        ];
+        for (permission, expected) in cases {
+            let unfit = checked(permission).await.unwrap_err();
+            assert!(matches!(unfit, Unfit::NoKey { .. }), "{unfit}");
+            assert!(unfit.to_string().contains(expected), "{unfit}");
+        }
+        for permission in [json!("FullAccess"), function_call(Some(CALL), &[resolve])] {
+            assert_eq!(checked(Some(permission)).await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn several_answers_share_a_call_when_every_key_that_signs_may_make_it() {
+        let resolve = methods::RESOLVE_EXECUTION;
+        let (full, one) = (json!("FullAccess"), function_call(None, &[resolve]));
+        for (keys, expected) in [
+            (vec![Some(full.clone()), Some(full.clone())], true),
+            (vec![Some(full.clone()), Some(one)], false),
+            // One that the account does not have does not sign.
+            (vec![Some(full), None], true),
+        ] {
+            let (_node, services) = services(10 * NEAR, keys).await;
+            assert_eq!(check(&services).await.unwrap(), Ok(()));
+            assert_eq!(services.submitter.allows_several(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn other_keys_make_as_many_more_or_fewer_calls() {
+        let (_node, services) = services(100 * NEAR, vec![Some(json!("FullAccess"))]).await;
+        let worker = crate::Worker::of(services);
+        let places = || worker.services().submitter.places_in_flight();
+        for (keys, expected) in [(1, 32), (3, 96), (2, 64)] {
+            let keys = 0..keys;
+            let keys = keys.map(|key| SecretKey::from_seed(KeyType::ED25519, &key.to_string()));
+            worker.replace_keys(keys);
+            assert_eq!(places(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_calls_are_under_way_than_balance_and_allowances_pay_for() {
+        let full = || Some(json!("FullAccess"));
+        let allowing = |calls| Some(function_call(Some(calls * CALL), &[]));
+        for (balance, keys, expected) in [
+            (100 * NEAR, vec![full()], 32),
+            (100 * NEAR, vec![full(), full()], 64),
+            (100 * NEAR, vec![full(), None], 32),
+            (5 * CALL + 1, vec![full(), full()], 5),
+            (100 * NEAR, vec![allowing(3), allowing(4)], 7),
+            (100 * NEAR, vec![allowing(3), full()], 64),
+        ] {
+            let (_node, services) = services(balance, keys).await;
+            assert_eq!(check(&services).await.unwrap(), Ok(()));
+            assert_eq!(services.submitter.places_in_flight(), expected);
+        }
+    }
 }

@@ -13,6 +13,10 @@
 //!   ends in time. So whoever claims and dies leaves enough time for another.
 //!
 //! Where several workers must agree, the contract has drawn them, and there is no such order.
+//!
+//! The processes of one account ([`Replica`]) have places of their own: first come the first
+//! processes of all accounts, then their second ones, and so on. Nobody needs to know how many
+//! another account has.
 
 use std::{cmp::Ordering, collections::HashMap};
 
@@ -21,6 +25,8 @@ use outlayer_protocol::{
     claims::{Claim, Claims, LIGHT_BLOCKS, MOST_CLAIMS, rank},
     index::PendingEntry,
 };
+
+use super::super::super::Replica;
 
 /// The part of a request's time that one worker may wait for the one before it, when the work is
 /// light.
@@ -38,15 +44,35 @@ pub(crate) struct Pace {
     pub(crate) queued_blocks: u64,
 }
 
+/// Who decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Me<'a> {
+    /// The worker's account.
+    pub(crate) id: &'a AccountId,
+    /// Which of the account's processes this is.
+    pub(crate) replica: Replica,
+    /// Whether this process has claimed the request. It does not know any more when it was started
+    /// again; that matters only if the account has several.
+    pub(crate) has_claimed: bool,
+}
+
+impl Me<'_> {
+    /// Whether a claim is of this process.
+    fn has_made(&self, claim: &Claim) -> bool {
+        claim.worker_id == *self.id && (self.has_claimed || !self.replica.is_one_of_several())
+    }
+}
+
 /// What is known of a request's order. It is computed once for each request and set of claims,
 /// because it takes a hash for every worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// The place of this worker, from 0.
+    /// The place of this process, from 0.
     mine: usize,
-    /// The first worker, as a position in the list.
+    /// The first worker, as a position in the list; where that is this account, behind the list
+    /// the first of its processes.
     first: usize,
-    /// Whether there is no other worker.
+    /// Whether there is no other worker, and no other process of this one.
     is_alone: bool,
     /// Each worker that has claimed the request, and its place; `None` for one that is not in the
     /// list any more.
@@ -94,7 +120,7 @@ impl Orders {
     }
 
     /// The places for a request. A worker that is not in the list counts as the first.
-    pub(crate) fn of(&mut self, me: &AccountId, request: &PendingEntry) -> &Places {
+    pub(crate) fn of(&mut self, me: Me<'_>, request: &PendingEntry) -> &Places {
         // A reorg may replace a claim by another worker's.
         let claimed = request.claims.iter().flat_map(|claims| &claims.made);
         let claimed = claimed.map(|claim| &claim.worker_id);
@@ -109,7 +135,7 @@ impl Orders {
 }
 
 impl Places {
-    fn of(me: &AccountId, workers: &[AccountId], request: &PendingEntry) -> Self {
+    fn of(me: Me<'_>, workers: &[AccountId], request: &PendingEntry) -> Self {
         let rank = |worker: &AccountId| rank(worker, request.request_id);
         // Those to whom its secrets are not sealed have no place.
         let entitled = || workers.iter().enumerate().filter(|(_, id)| request.entitles(id));
@@ -119,26 +145,38 @@ impl Places {
             workers.contains(worker).then(|| ranks.iter().filter(|one| **one < its).count())
         };
         let first = entitled().min_by_key(|(_, worker)| (rank(worker), *worker));
+        let index = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+        let first = match first {
+            Some((_, worker)) if worker == me.id && me.replica.is_one_of_several() => {
+                workers.len().saturating_add(index(me.replica.first(request.request_id)))
+            }
+            first => first.map_or(0, |(position, _)| position),
+        };
+        let round = index(me.replica.place(request.request_id)).saturating_mul(ranks.len().max(1));
         let claimers = request.claims.iter().flat_map(|claims| &claims.made);
         Self {
-            mine: place(me).unwrap_or(0),
-            first: first.map_or(0, |(position, _)| position),
-            is_alone: ranks.iter().all(|(_, worker)| *worker == me),
+            mine: place(me.id).unwrap_or(0).saturating_add(round),
+            first,
+            is_alone: !me.replica.is_one_of_several()
+                && ranks.iter().all(|(_, worker)| *worker == me.id),
             claimers: claimers
                 .map(|claim| (claim.worker_id.clone(), place(&claim.worker_id)))
                 .collect(),
         }
     }
 
-    /// The first worker, as a position in the list.
+    /// What tells the first worker, and where that is this account its first process, from others.
     pub(crate) fn first(&self) -> usize {
         self.first
     }
 
     /// When `me` serves the request.
-    pub(crate) fn turn(&self, me: &AccountId, request: &PendingEntry, pace: Pace) -> Turn {
+    pub(crate) fn turn(&self, me: Me<'_>, request: &PendingEntry, pace: Pace) -> Turn {
         if pace.step_in_blocks == 0 {
             return Turn::at(request.block_height);
+        }
+        if request.approvals > 1 {
+            return Turn::at(agreed(me, request, pace));
         }
         match &request.claims {
             None => Turn::at(self.light(request, pace)),
@@ -160,7 +198,7 @@ impl Places {
 
     /// When to serve long work: the turns begin when the request is made, and begin anew when a
     /// claim that was made in its turn is over.
-    fn long(&self, me: &AccountId, request: &PendingEntry, claims: &Claims, pace: Pace) -> Turn {
+    fn long(&self, me: Me<'_>, request: &PendingEntry, claims: &Claims, pace: Pace) -> Turn {
         // A claim needs the block of its transaction and the next one. Its worker has to see the
         // request before, and the next in the order has to see it after that.
         let claim_blocks = pace.step_in_blocks.saturating_mul(2);
@@ -181,7 +219,7 @@ impl Places {
             if claim.height < turn {
                 continue;
             }
-            if claim.worker_id == *me {
+            if me.has_made(claim) {
                 return Turn { is_claimed: true, ..Turn::at(claim.height) };
             }
             used.push(place);
@@ -195,9 +233,18 @@ impl Places {
         };
         let wait = left(self.mine, &used).saturating_mul(spacing);
         // Who is alone needs no claim.
-        let may_claim = !self.is_alone && !is_full && claims.of(me).is_none();
+        let may_claim = !self.is_alone && !is_full && claims.of(me.id).is_none();
         Turn { claims: may_claim, ..Turn::at(begins.saturating_add(wait)) }
     }
+}
+
+/// The height from which a process takes part in an agreement: those of its account that come
+/// before it should have committed by then.
+fn agreed(me: Me<'_>, request: &PendingEntry, pace: Pace) -> u64 {
+    let each = pace.step_in_blocks.saturating_mul(2).saturating_add(pace.likely_blocks);
+    let window = request.deadline.saturating_sub(request.block_height);
+    let wait = me.replica.place(request.request_id).saturating_mul(each.min(window / WAIT_SHARE));
+    request.block_height.saturating_add(wait)
 }
 
 /// The first height at which others no longer wait for a claim.
@@ -261,14 +308,23 @@ mod tests {
         }
     }
 
+    /// The only process of an account.
+    fn only(id: &AccountId) -> Me<'_> {
+        Me { id, replica: Replica::ONLY, has_claimed: false }
+    }
+
     fn turn_of(me: &AccountId, workers: &[AccountId], request: &PendingEntry, pace: Pace) -> Turn {
+        turn_as(only(me), workers, request, pace)
+    }
+
+    fn turn_as(me: Me<'_>, workers: &[AccountId], request: &PendingEntry, pace: Pace) -> Turn {
         let mut orders = Orders::default();
         orders.update(workers, |_| true);
         orders.of(me, request).turn(me, request, pace)
     }
 
     fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId) -> usize {
-        Places::of(me, workers, &entry(request_id, None)).mine
+        Places::of(only(me), workers, &entry(request_id, None)).mine
     }
 
     /// The heights from which the workers serve a request, in its order.
@@ -291,7 +347,7 @@ mod tests {
         for request_id in 0..1_000 {
             let mut places: Vec<_> = all.iter().map(|me| place(me, &all, request_id)).collect();
             let position = places.iter().position(|place| *place == 0).unwrap();
-            assert_eq!(Places::of(&all[0], &all, &entry(request_id, None)).first(), position);
+            assert_eq!(Places::of(only(&all[0]), &all, &entry(request_id, None)).first(), position);
             first[position] += 1;
             places.sort_unstable();
             assert_eq!(places, [0, 1, 2, 3]);
@@ -407,7 +463,7 @@ mod tests {
     fn places_are_computed_anew_for_other_claims_and_other_workers() {
         let all = workers(4);
         let order = ordered(&all, 7);
-        let me = &order[1];
+        let me = only(&order[1]);
         let mut orders = Orders::default();
         let (unclaimed, claimed) =
             (entry(7, long(40, &[])), entry(7, long(40, &[(&order[0], 1_005)])));
@@ -421,6 +477,57 @@ mod tests {
         assert_eq!(orders.of(me, &unclaimed).turn(me, &unclaimed, PACE).from, 1_000);
         orders.update(&order[1..], |_| false);
         assert!(orders.known.is_empty());
+    }
+
+    /// The processes of an account, by their places for a request.
+    fn processes(id: &AccountId, of: u64, request_id: RequestId) -> Vec<Me<'_>> {
+        let mut all: Vec<_> = (1..=of).filter_map(|number| Replica::new(number, of)).collect();
+        all.sort_by_key(|replica| replica.place(request_id));
+        all.into_iter().map(|replica| Me { id, replica, has_claimed: false }).collect()
+    }
+
+    #[test]
+    fn the_processes_of_an_account_serve_one_after_the_other_and_after_the_first_of_others() {
+        let order = ordered(&workers(2), 7);
+        let light = entry(7, None);
+        let each = LANDING + PACE.likely_blocks;
+        let from = |workers: &[AccountId]| -> Vec<u64> {
+            let processes = processes(&order[0], 3, 7).into_iter();
+            processes.map(|me| turn_as(me, workers, &light, PACE).from).collect()
+        };
+        assert_eq!(from(&order[..1]), [0, 1, 2].map(|place| 1_000 + place * each));
+        assert_eq!(from(&order), [0, 2, 4].map(|place| 1_000 + place * each));
+        assert_eq!(turn_of(&order[1], &order, &light, PACE).from, 1_000 + each);
+    }
+
+    #[test]
+    fn a_claim_of_an_account_is_of_the_process_that_has_made_it() {
+        let order = ordered(&workers(1), 7);
+        let [first, second] = processes(&order[0], 2, 7)[..] else { panic!("two") };
+        let unclaimed = entry(7, long(40, &[]));
+        let turns = [first, second].map(|me| turn_as(me, &order, &unclaimed, PACE));
+        assert_eq!(turns.map(|turn| (turn.from, turn.claims)), [(1_000, true), (1_008, true)]);
+        let claimed = entry(7, long(40, &[(&order[0], 1_005)]));
+        let knows = Me { has_claimed: true, ..first };
+        assert!(turn_as(knows, &order, &claimed, PACE).is_claimed);
+        let other = turn_as(second, &order, &claimed, PACE);
+        assert_eq!((other.from, other.is_claimed, other.claims), (1_045, false, false));
+        // The second has claimed in its turn, and the first was only slow.
+        let claimed = entry(7, long(40, &[(&order[0], 1_010)]));
+        assert!(turn_as(Me { has_claimed: true, ..second }, &order, &claimed, PACE).is_claimed);
+        assert_eq!(turn_as(first, &order, &claimed, PACE).from, 1_050);
+    }
+
+    #[test]
+    fn where_several_must_agree_an_accounts_processes_take_part_one_after_the_other() {
+        let all = workers(3);
+        let several = PendingEntry { approvals: 2, ..entry(7, None) };
+        for id in &all {
+            assert_eq!(turn_of(id, &all, &several, PACE).from, 1_000);
+            let from = processes(id, 2, 7).into_iter();
+            let from: Vec<_> = from.map(|me| turn_as(me, &all, &several, PACE).from).collect();
+            assert_eq!(from, [1_000, 1_000 + 2 * LANDING + PACE.likely_blocks]);
+        }
     }
 
     /// A request within the bounds of a new deployment, and how long its execution takes at the
@@ -479,6 +586,9 @@ mod tests {
             let pace = Pace { step_in_blocks, likely_blocks, queued_blocks };
             let order = ordered(&workers(3), 7);
             let silent = entry(7, claims.clone());
+            let sibling = processes(&order[0], 2, 7)[1];
+            let sibling = turn_as(sibling, &order[..1], &silent, pace).from;
+            prop_assert!(sibling + bound <= silent.deadline, "{sibling} + {bound}");
             let second = from(&order, &silent, pace)[1];
             prop_assert!(second + bound <= silent.deadline, "{second} + {bound}");
             if let Some(Claims { turn_blocks, .. }) = claims {
@@ -487,6 +597,10 @@ mod tests {
                 let second = from(&order, &claimed, pace)[1];
                 prop_assert!(second + bound <= silent.deadline, "claimed: {second} + {bound}");
                 prop_assert!(second >= 1_000 + claimed_after);
+                let sibling = processes(&order[0], 2, 7)[1];
+                let sibling = turn_as(sibling, &order[..1], &claimed, pace).from;
+                prop_assert!(sibling + bound <= silent.deadline, "claimed: {sibling} + {bound}");
+                prop_assert!(sibling >= 1_000 + claimed_after);
             }
         }
     }

@@ -2,13 +2,16 @@
 //! is sent as soon as a call may be made, together with all others that are ready by then. Each key
 //! makes a few calls in the time of a block, whatever became of those before: when the chain is
 //! busy, a call is executed many blocks after it was sent.
+//!
+//! A call attaches the gas that its answers may burn, with a margin, and not all that a call may
+//! have: it is paid for in advance, so it bounds how many calls a balance can have under way.
 
 use std::{
     collections::VecDeque,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +20,10 @@ use outlayer_client::{CallOutcome, CryptoHash, SendError, SigningAccount};
 use outlayer_protocol::{AccountId, NearToken, machine::Taken, methods, pricing::answer_gas};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{super::super::task::task, parts::PART_BYTES};
+use super::{
+    super::super::{Observer, Stage, task::task},
+    parts::PART_BYTES,
+};
 
 /// What a call burns before it looks at the first answer: loading the contract, mostly.
 const CALL_GAS: u64 = 3_000_000_000_000;
@@ -29,11 +35,53 @@ const KEY_GAS: u64 = 500_000_000_000;
 /// What a byte of the request's arguments and environment burns at most.
 const TEXT_BYTE_GAS: u64 = 500_000_000;
 
+/// What a call is given beyond what it burns at most: half as much again, since what that is was
+/// measured with one release of the contract.
+const MARGIN_PERCENT: u64 = 50;
+/// What the error of a call says that was given too little.
+const TOO_LITTLE_GAS: &str = "Exceeded the prepaid gas";
+
 /// How many calls each key makes in the time of one block. One would be enough, but then an answer
 /// that has just missed it waits.
 const CALLS_A_BLOCK: usize = 2;
 /// How many calls of each key wait for their outcome.
 const CALLS_IN_FLIGHT: usize = 32;
+
+/// Places that may become more or fewer.
+#[derive(Clone)]
+struct Places {
+    free: Arc<Semaphore>,
+    count: Arc<Mutex<usize>>,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        let count = count.min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(count)), count: Arc::new(Mutex::new(count)) }
+    }
+
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+
+    /// Makes them so many. Those that are taken end when they are given back.
+    fn resize(&self, count: usize) {
+        let count = count.min(Semaphore::MAX_PERMITS);
+        let mut now = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let fewer = now.saturating_sub(count);
+        self.free.add_permits(count.saturating_sub(*now));
+        *now = count;
+        let taken = fewer.saturating_sub(self.free.forget_permits(fewer));
+        if let Ok(taken @ 1..) = u32::try_from(taken) {
+            let free = Arc::clone(&self.free);
+            tokio::spawn(async move {
+                if let Ok(returned) = free.acquire_many_owned(taken).await {
+                    returned.forget();
+                }
+            });
+        }
+    }
+}
 
 /// The places that a call takes.
 struct Turn {
@@ -67,14 +115,17 @@ pub(crate) fn gas_of(answer_bytes: usize, keys: usize, text_bytes: u64) -> u64 {
 pub(crate) struct Submitter {
     account: SigningAccount,
     contract: AccountId,
-    /// The gas of a call.
+    /// The most gas that a call is given.
     gas: u64,
+    observer: Option<Observer>,
     ready: Arc<Mutex<VecDeque<Ready>>>,
     count: Arc<AtomicU64>,
     /// Places for calls whose outcome is not known yet.
-    in_flight: Arc<Semaphore>,
+    in_flight: Places,
     /// Places for the calls that are made in the time of one block.
-    calls: Arc<Semaphore>,
+    calls: Places,
+    /// How many calls may be under way with all keys together.
+    affordable: Arc<AtomicUsize>,
     block_nanos: Arc<AtomicU64>,
     /// Whether each answer has a call of its own, because the keys allow nothing else.
     single: Arc<AtomicBool>,
@@ -83,21 +134,38 @@ pub(crate) struct Submitter {
 impl Submitter {
     /// Sends answers to `contract`, with so many access keys.
     pub(crate) fn new(account: SigningAccount, contract: AccountId, gas: u64, keys: usize) -> Self {
-        let places = |for_key: usize| {
-            let places = keys.max(1).saturating_mul(for_key).min(Semaphore::MAX_PERMITS);
-            Arc::new(Semaphore::new(places))
-        };
+        let places = |for_key: usize| Places::new(keys.max(1).saturating_mul(for_key));
         Self {
             account,
             contract,
             gas,
+            observer: None,
             ready: Arc::default(),
             count: Arc::default(),
             in_flight: places(CALLS_IN_FLIGHT),
             calls: places(CALLS_A_BLOCK),
+            affordable: Arc::new(AtomicUsize::new(usize::MAX)),
             block_nanos: Arc::default(),
             single: Arc::default(),
         }
+    }
+
+    /// Tells this observer of every call.
+    pub(crate) fn observed(self, observer: Option<Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Has at most so many calls under way from now on, with all keys together: as many as the
+    /// account can pay for in advance. It counts from the next [`resize`](Self::resize) on.
+    pub(crate) fn afford(&self, calls: usize) {
+        self.affordable.store(calls, Ordering::Relaxed);
+    }
+
+    /// Makes calls with so many access keys from now on.
+    pub(crate) fn resize(&self, keys: usize) {
+        let (keys, affordable) = (keys.max(1), self.affordable.load(Ordering::Relaxed));
+        self.calls.resize(keys.saturating_mul(CALLS_A_BLOCK));
+        self.in_flight.resize(keys.saturating_mul(CALLS_IN_FLIGHT).min(affordable).max(1));
     }
 
     /// Makes calls in the rhythm of blocks that come after so long.
@@ -107,14 +175,25 @@ impl Submitter {
 
     /// Waits until a call may be made.
     async fn turn(&self) -> Option<Turn> {
-        let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok()?;
-        let call = Arc::clone(&self.calls).acquire_owned().await.ok()?;
+        let in_flight = self.in_flight.take().await?;
+        let call = self.calls.take().await?;
         Some(Turn { in_flight, call })
     }
 
     /// Whether one call may have several answers.
     pub(crate) fn allow_several(&self, several: bool) {
         self.single.store(!several, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn allows_several(&self) -> bool {
+        !self.single.load(Ordering::Relaxed)
+    }
+
+    /// How many calls may be under way at once.
+    #[cfg(test)]
+    pub(crate) fn places_in_flight(&self) -> usize {
+        self.in_flight.free.available_permits()
     }
 
     fn ready(&self) -> MutexGuard<'_, VecDeque<Ready>> {
@@ -153,29 +232,37 @@ impl Submitter {
         }
         let this = self.clone();
         tokio::spawn(task(async move {
-            for one in this.call_in(turn, batch).await {
+            let gas = this.gas_for(&batch);
+            for one in this.call_in(turn, batch, gas).await {
                 let this = this.clone();
                 tokio::spawn(task(async move { this.send_alone(one).await }));
             }
         }));
     }
 
-    /// Makes a call with one answer that was not taken among others, in a turn of its own.
+    /// The gas to attach to a call with these answers.
+    fn gas_for(&self, batch: &[Ready]) -> u64 {
+        let burns = batch.iter().fold(CALL_GAS, |sum, one| sum.saturating_add(one.gas));
+        (burns / 100).saturating_mul(100 + MARGIN_PERCENT).min(self.gas)
+    }
+
+    /// Makes a call with one answer that was not taken among others, or with too little gas, in a
+    /// turn of its own and with all the gas that a call may have.
     async fn send_alone(&self, one: Ready) {
         // Nobody waits any more for an answer whose request is over.
         if let Some(turn) = self.turn().await
             && !one.outcome.is_closed()
         {
-            self.call_in(turn, vec![one]).await;
+            self.call_in(turn, vec![one], self.gas).await;
         }
     }
 
     /// Makes a call, and gives its places back: one after the time of a block, the other when its
     /// outcome is known. Returns the answers that must be sent again, each alone.
-    async fn call_in(&self, turn: Turn, batch: Vec<Ready>) -> Vec<Ready> {
+    async fn call_in(&self, turn: Turn, batch: Vec<Ready>, gas: u64) -> Vec<Ready> {
         let Turn { in_flight, call } = turn;
         let block = Duration::from_nanos(self.block_nanos.load(Ordering::Relaxed));
-        let mut made = pin!(self.call(batch));
+        let mut made = pin!(self.call(batch, gas));
         let again = tokio::select! {
             again = &mut made => again,
             () = tokio::time::sleep(block) => {
@@ -187,16 +274,19 @@ impl Submitter {
         again
     }
 
-    /// Makes one call, and tells those who wait what came of it. Returns the answers that must be
-    /// sent again, each alone: none of them was taken.
-    async fn call(&self, batch: Vec<Ready>) -> Vec<Ready> {
+    /// Makes one call with this gas, and tells those who wait what came of it. Returns the answers
+    /// that must be sent again, each alone: none of them was taken.
+    async fn call(&self, batch: Vec<Ready>, gas: u64) -> Vec<Ready> {
         let nothing = NearToken::from_yoctonear(0);
         let (method, args) = match batch.as_slice() {
             [only] => (methods::RESOLVE_EXECUTION, only.answer.clone()),
             several => (methods::RESOLVE_MANY, joined(several)),
         };
-        let called = self.account.call(&self.contract, method, args, self.gas, nothing).await;
+        let called = self.account.call(&self.contract, method, args, gas, nothing).await;
         let count = batch.len();
+        if let (Ok(called), Some(observer)) = (&called, &self.observer) {
+            observer(&Stage::Called { gas_burnt: called.gas_burnt });
+        }
         match called {
             Err(SendError::Invalid { reason, .. })
                 if count > 1 && reason.contains("MethodNameMismatch") =>
@@ -213,6 +303,12 @@ impl Submitter {
                 for one in batch {
                     let _ = one.outcome.send(Err(error.clone()));
                 }
+            }
+            Ok(CallOutcome { result: Err(reason), transaction, .. })
+                if count == 1 && gas < self.gas && reason.contains(TOO_LITTLE_GAS) =>
+            {
+                tracing::warn!(%transaction, gas, "an answer had too little gas; it is sent again");
+                return batch;
             }
             Ok(outcome) if count == 1 => {
                 for one in batch {
@@ -396,6 +492,80 @@ mod tests {
             assert_eq!(outcome.result, Ok(Vec::new()));
         }
         assert_eq!(alone.load(Ordering::Relaxed), 8);
+    }
+
+    #[tokio::test]
+    async fn places_become_more_or_fewer_also_while_they_are_taken() {
+        let places = Places::new(3);
+        let mut taken: Vec<_> =
+            [places.take().await, places.take().await].into_iter().flatten().collect();
+        assert_eq!(places.free.available_permits(), 1);
+        places.resize(5);
+        assert_eq!(places.free.available_permits(), 3);
+        places.resize(1);
+        assert_eq!(places.free.available_permits(), 0);
+        // Of the two that are taken, only one is left when they are given back.
+        taken.clear();
+        while Arc::strong_count(&places.free) > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(places.free.available_permits(), 1);
+        places.resize(2);
+        assert_eq!(places.free.available_permits(), 2);
+    }
+
+    /// The gas that each call attached. A call with less than `least` fails.
+    async fn node_that_wants_gas(least: u64, attached: Arc<Mutex<Vec<u64>>>) -> FakeNode {
+        FakeNode::start(move |method, params| match method {
+            "block" => {
+                Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
+            }
+            "query" => Answer::Result(json!({
+                "nonce": 7, "permission": "FullAccess", "block_height": 100,
+                "block_hash": CryptoHash::default().to_string()
+            })),
+            "send_tx" => {
+                let encoded: Bytes =
+                    serde_json::from_value(params["signed_tx_base64"].clone()).unwrap();
+                // After the arguments (their length and 8 bytes) come 8 bytes of gas.
+                let args = [7; 8];
+                let at = encoded.0.windows(8).position(|part| part == args).unwrap() + 8;
+                let gas = u64::from_le_bytes(encoded.0[at..at + 8].try_into().unwrap());
+                attached.lock().unwrap().push(gas);
+                let hash = CryptoHash::hash_bytes(&encoded.0);
+                match gas < least {
+                    true => executed(&hash, Err("Exceeded the prepaid gas.")),
+                    false => executed(&hash, Ok(b"")),
+                }
+            }
+            other => panic!("unexpected {other}"),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_call_attaches_what_it_may_burn_and_all_there_is_when_that_was_too_little() {
+        for (least, expected) in [(0, vec![15 * TGAS]), (16 * TGAS, vec![15 * TGAS, 300 * TGAS])] {
+            let attached = Arc::<Mutex<Vec<u64>>>::default();
+            let node = node_that_wants_gas(least, Arc::clone(&attached)).await;
+            let key = SecretKey::from_seed(KeyType::ED25519, "worker");
+            let account = SigningAccount::new(node.node(), "worker.near".parse().unwrap(), key);
+            let burnt = Arc::new(AtomicU64::new(0));
+            let told = Arc::clone(&burnt);
+            let observer: Observer = Arc::new(move |stage| {
+                if let Stage::Called { gas_burnt } = stage {
+                    told.fetch_add(*gas_burnt, Ordering::Relaxed);
+                }
+            });
+            let submitter = Submitter::new(account, CONTRACT.parse().unwrap(), 300 * TGAS, 1)
+                .observed(Some(observer));
+            let outcome = submitter.send(vec![7; 8], 7 * TGAS).await.unwrap();
+            assert_eq!(outcome.result, Ok(Vec::new()));
+            assert_eq!(*attached.lock().unwrap(), expected);
+            // Those that failed burned gas too.
+            let calls = u64::try_from(expected.len()).unwrap();
+            assert_eq!(burnt.load(Ordering::Relaxed), calls * outcome.gas_burnt);
+        }
     }
 
     #[test]
