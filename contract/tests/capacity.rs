@@ -245,7 +245,12 @@ fn table_of_ends(text: &str, node: &RuntimeConfig) -> String {
     )
 }
 
-/// What workers ask of nodes. A worker asks for the newest block, and for the index after it.
+/// How many questions a worker asks in a block while there is work: for the newest block when three
+/// quarters of a block's time have passed since the last one, again until it is there, which is
+/// twice more at the most where blocks keep their time, and for the index after it.
+const QUESTIONS: u64 = 4;
+
+/// What workers ask of nodes.
 fn table_of_polls() -> String {
     let block_nanos = u64::from(config().window.block_nanos);
     let mut table = String::from(
@@ -261,7 +266,7 @@ fn table_of_polls() -> String {
         table += &format!(
             "| {} | {} | {} | {} |\n",
             grouped(workers),
-            a_second(2),
+            a_second(QUESTIONS),
             a_second(100 * ENTRY_BYTES),
             a_second(2_000 * ENTRY_BYTES),
         );
