@@ -1,7 +1,12 @@
 //! A worker that must agree with others. The test plays the others.
 
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use near_crypto::{KeyType, SecretKey};
-use outlayer_client::testing::{Chain, WORKER};
+use outlayer_client::testing::{self, Chain, FakeNode, WORKER};
 use outlayer_protocol::{
     AccountId, Agreement, Bytes, Compute, ExecutionRecord, ExecutionResponse, Hash32, Outcome,
     RequestId, Status,
@@ -339,4 +344,31 @@ async fn a_body_that_waits_for_readers_comes_again_without_its_salt() {
     assert_eq!(chain.refused, [""; 0]);
     let executed = told.iter().filter(|stage| matches!(stage, Stage::Executed { .. })).count();
     assert_eq!(executed, 1, "{told:?}");
+}
+
+/// The commitment was lost, so the node has no outcome for it however often it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commitment_whose_fate_is_not_known_is_waited_for_as_long_as_its_request_lives() {
+    let chain = Arc::new(Mutex::new(two_of_three(&hello())));
+    let (commitments, shared) = (Arc::<AtomicUsize>::default(), Arc::clone(&chain));
+    let counted = Arc::clone(&commitments);
+    let node = FakeNode::start(move |method, params| {
+        if method == "send_tx" {
+            counted.fetch_add(1, Ordering::SeqCst);
+            return testing::Answer::Error(testing::timeout_error());
+        }
+        shared.lock().unwrap().answer(method, params)
+    })
+    .await;
+    let left = |told: &[Stage]| told.contains(&Stage::Left { request_id: ID });
+    let told = run_until(config(&node), &chain, |chain, told| {
+        if commitments.load(Ordering::SeqCst) > 1 {
+            // Somebody has ended it.
+            chain.live.clear();
+            chain.height += 1;
+        }
+        left(told)
+    })
+    .await;
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }

@@ -132,20 +132,26 @@ async fn a_claim_whose_fate_is_not_known_takes_no_place_once_its_request_is_over
     let mut state = two_workers();
     let [lost, next] = [ids(true).next().unwrap(), ids(true).nth(1).unwrap()];
     state.ask_long(lost, &hello());
-    let (claims, chain) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(state)));
-    let (counted, shared) = (Arc::clone(&claims), Arc::clone(&chain));
+    let (claims, chain) = (Arc::<Mutex<Vec<String>>>::default(), Arc::new(Mutex::new(state)));
+    let (noted, shared) = (Arc::clone(&claims), Arc::clone(&chain));
     let node = FakeNode::start(move |method, params| {
         let mut chain = shared.lock().unwrap();
-        if method == "send_tx" && chain.live.contains_key(&lost) {
-            counted.fetch_add(1, Ordering::Relaxed);
-            return Answer::Error(outlayer_client::testing::timeout_error());
+        if method == "send_tx" {
+            let transaction = params["signed_tx_base64"].as_str().unwrap();
+            let mut claims = noted.lock().unwrap();
+            if chain.live.contains_key(&lost) {
+                claims.push(transaction.to_owned());
+            }
+            if claims.iter().any(|claim| claim == transaction) {
+                return Answer::Error(outlayer_client::testing::timeout_error());
+            }
         }
         chain.answer(method, params)
     })
     .await;
     let alone = WorkerConfig { concurrency: 1, ..config(&node) };
     run_until(alone, &chain, |chain, _| {
-        if claims.load(Ordering::Relaxed) > 0 && chain.live.remove(&lost).is_some() {
+        if !claims.lock().unwrap().is_empty() && chain.live.remove(&lost).is_some() {
             chain.height += 1;
             chain.ask_long(next, &hello());
         }
