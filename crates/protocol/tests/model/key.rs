@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// The key of a state. It leaves out the order of the commitments, which decides only in which
-/// order workers are paid, and which of the seats of one kind is in which state.
+/// order workers are paid, and which of the seats of one kind is in which state. Of void rounds it
+/// has how many shares are due, and not to whom: no step depends on that, and each of them is paid
+/// in the same way.
 #[derive(Default, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     phase: u8,
@@ -29,6 +31,7 @@ pub(crate) struct Key {
     /// The kind of what the yield was resumed with.
     resumed: Option<u8>,
     money: Money,
+    voids: u8,
     end: Option<End>,
     flaw: Option<Flaw>,
     outsider: Worker,
@@ -79,10 +82,8 @@ impl Key {
                 Clock::of(world, &request),
             ),
         };
-        let seat = |(n, seat): (usize, &Seat)| {
-            let successor = world.successor(n).map(|n| world.workers[n]);
-            (*seat, world.workers[n], successor)
-        };
+        let notes = |n: usize| Worker { voids: 0, ..world.workers[n] };
+        let seat = |(n, seat): (usize, &Seat)| (*seat, notes(n), world.successor(n).map(notes));
         let mut seats: Vec<_> = world.seats.iter().enumerate().map(seat).collect();
         seats.sort_unstable();
         Self {
@@ -97,9 +98,10 @@ impl Key {
             locked: world.locked,
             resumed: world.resumed.map(|payload| payload.encode()[0]),
             money: world.money,
+            voids: world.workers.iter().map(|worker| worker.voids).sum(),
             end: world.end,
             flaw: world.flaw,
-            outsider: world.workers[world.workers.len() - 1],
+            outsider: notes(world.workers.len() - 1),
             seats,
         }
     }
