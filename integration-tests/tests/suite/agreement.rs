@@ -14,7 +14,8 @@ use outlayer_integration_tests::{
     testbed::{Serving, events, settlement},
 };
 use outlayer_protocol::{
-    Agreement, Bytes, ExecutionRequest, ExecutionResponse, Hash32, Outcome, Plan, RequestId,
+    Agreement, Bytes, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, Outcome,
+    Plan, RequestId,
     agreement::Stage as AgreementStage,
     commitment::commitment,
     config::Prices,
@@ -506,6 +507,60 @@ async fn a_key_that_has_changed_voids_the_round_and_the_next_one_settles() -> Re
     stop(serving).await?;
     let again = again.lock().map_err(|_| anyhow::anyhow!("an observer panicked"))?;
     assert!(again.iter().any(|reason| reason.contains("round 1")), "{again:?}");
+    Ok(())
+}
+
+/// The requester has all seats execute, changes the key that they read by a cheap request of its
+/// own, and cancels.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_voids_a_round_and_cancels_pays_for_the_round() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let workers =
+        [testbed.worker.clone(), testbed.new_worker().await?, testbed.new_worker().await?];
+    testbed.pay_for_storage().await?;
+    let guest = testbed.publish_guest("key-value").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let increment = json!([{ "op": "increment", "key": "counter" }]).to_string();
+    let asked_for = for_two(guest, &increment);
+    let cost = testbed.estimate(&asked_for).await?;
+    let asked = testbed.ask(&caller, &asked_for).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let truth = testbed.execute(request_id).await?;
+    let digest = testbed.digest(&truth).await?;
+    for worker in &workers {
+        testbed.commit_to(worker, request_id, digest).await?;
+    }
+    for worker in &workers[..2] {
+        assert!(testbed.reveal(worker, request_id, digest).await?.is_success());
+    }
+    let cheap = testbed.ask(&caller, &request(guest, increment.as_str())).await?;
+    let cheap_id = testbed.wait_for_pending(2).await?[1].request_id;
+    let body = testbed.execute(cheap_id).await?;
+    assert!(testbed.resolve(&workers[0], &body).await?.is_success());
+    let changed = testbed.settlement(cheap).await?;
+    assert!(matches!(changed.outcome, Outcome::Completed { .. }), "{changed:?}");
+    let mut before = Vec::new();
+    for worker in &workers {
+        before.push(earnings(&testbed, worker).await?);
+    }
+    let voided = testbed.resolve(&workers[1], &truth).await?;
+    let events = events(&voided);
+    assert!(matches!(&events[..], [Event::RoundVoided(event)] if event.round == 1), "{events:?}");
+
+    let cancel = json!({ "request_id": request_id });
+    let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas();
+    assert!(cancelled.transact().await?.is_success());
+    let settled = testbed.settlement(asked).await?;
+    let least = pricing::least_fee(&Prices::default(), &priced(&asked_for))?;
+    assert_eq!(cost.voided, least);
+    assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, least.saturating_mul(3)));
+    assert_eq!(settled.refund, cost.total.saturating_sub(settled.fee));
+    let bps = Config::new(EngineVersion(0), 0).protocol_share_bps;
+    let net = least.saturating_sub(pricing::protocol_share(least, bps));
+    for (worker, before) in workers.iter().zip(before) {
+        assert_eq!(earnings(&testbed, worker).await?.saturating_sub(before), net);
+    }
+    assert_eq!(testbed.funds().await?.deposits, NOTHING);
     Ok(())
 }
 
