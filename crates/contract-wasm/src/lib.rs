@@ -25,10 +25,29 @@ const SUMS: &str = include_str!(concat!(env!("OUTLAYER_CONTRACT_WASM_FOLDER"), "
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[cfg(test)]
+#[path = "../build.rs"]
+#[allow(dead_code, reason = "cargo runs it; here its choice is tested")]
+mod build_script;
+
+#[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use sha2::{Digest as _, Sha256};
 
     use super::*;
+
+    #[test]
+    fn a_release_names_the_folder_of_its_wasm_and_no_other_file_is_taken_for_it() {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm");
+        let chosen = |named: Option<&str>| build_script::chosen(named.map(Into::into), own.clone());
+        assert_eq!((chosen(None), chosen(Some(""))), (Ok(own.clone()), Ok(own.clone())));
+        assert_eq!(chosen(own.to_str()), Ok(own.clone()));
+        for wrong in ["wasm", "/nowhere", own.join("SHA256SUMS").to_str().unwrap_or_default()] {
+            let error = chosen(Some(wrong)).unwrap_err();
+            assert!(error.contains(wrong) && error.contains("expected the absolute"), "{error}");
+        }
+    }
 
     #[test]
     fn the_wasm_is_the_one_that_the_hash_names() {

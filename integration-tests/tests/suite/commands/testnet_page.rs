@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use near_workspaces::{Account, types::NearToken};
 use outlayer_integration_tests::{artifacts, node};
 use outlayer_localnet::Config;
+use outlayer_protocol::Hash32;
 use serde_json::json;
 
 use super::home::Home;
@@ -147,12 +148,13 @@ async fn every_command_of_the_testnet_page_works() -> Result<()> {
     let deployed = "crates/contract-wasm/wasm";
     std::os::unix::fs::symlink(artifacts::workspace().join(deployed), home.path().join(deployed))?;
     let page = fs::read_to_string(artifacts::workspace().join("docs/testnet.md"))?;
+    let echo = Hash32::of(&artifacts::wasm("echo")?).to_string();
     let mut walk =
         Walk { home, you, variables: HashMap::new(), background: Vec::new(), is_on_path: false };
     let lines = commands(&page);
     assert!(lines.len() > 20, "{lines:?}");
     for line in lines {
-        let line = line.replace("you.testnet", walk.you.id().as_str());
+        let line = line.replace("you.testnet", walk.you.id().as_str()).replace("HASH", &echo);
         walk.step(&line).await.with_context(|| format!("docs/testnet.md: {line}"))?;
     }
     Ok(())
