@@ -7,9 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use near_workspaces::Account;
-use outlayer_integration_tests::{Testbed, guests::request, node};
+use outlayer_integration_tests::{Testbed, artifacts::workspace, guests::request, node};
 use outlayer_protocol::NearToken;
 use serde_json::{Value, json};
 
@@ -86,5 +86,66 @@ async fn an_operator_registers_a_worker_looks_after_it_and_withdraws_what_it_has
     assert_eq!((ended.status.code(), &said["state"]), (Some(0), &json!("registered")));
     let (ended, _) = run(&testbed, &its_key, &["worker", "status"]).await?;
     assert_eq!(ended.status.code(), Some(0));
+    Ok(())
+}
+
+/// The calls of this command on `docs/operators.md`, in its order.
+fn calls_of_the_page() -> Result<Vec<String>> {
+    let page = fs::read_to_string(workspace().join("docs/operators.md"))?;
+    let (mut calls, mut begun) = (Vec::new(), String::new());
+    for line in page.lines().filter(|line| line.starts_with("    ")) {
+        match line.trim().strip_suffix('\\') {
+            Some(first) => begun += first,
+            None => calls.push(std::mem::take(&mut begun) + line.trim()),
+        }
+    }
+    let call = |line: &String| {
+        let line = line.strip_prefix("sudo -u outlayer ").unwrap_or(line);
+        line.strip_prefix("outlayer ").map(str::to_owned)
+    };
+    Ok(calls.iter().filter_map(call).collect())
+}
+
+/// With the settings that the page begins with, which name another network, account and folders.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operators_page_has_an_operator_run_works_with_its_settings() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let folder = tempfile::tempdir()?;
+    let here = folder.path().to_str().context("a folder's name")?;
+    for name in ["keys", "secrets"] {
+        fs::create_dir(folder.path().join(name))?;
+    }
+    let key = key_file(&folder.path().join("keys"), &testbed.worker)?.display().to_string();
+    let settings = fs::read_to_string(workspace().join("deploy/worker.toml"))?;
+    let rpc_url = testbed.node.rpc_addr();
+    let mut settings: String = settings
+        .lines()
+        .filter(|line| !line.starts_with("chain_id"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    for (of_the_page, ours) in [
+        ("https://rpc.testnet.near.org", rpc_url.as_str()),
+        ("outlayer.testnet", testbed.contract.id().as_str()),
+        ("/etc/outlayer", here),
+        ("/var/cache/outlayer", here),
+        ("/var/lib/outlayer", here),
+    ] {
+        ensure!(settings.contains(of_the_page), "deploy/worker.toml has no {of_the_page}");
+        settings = settings.replace(of_the_page, ours);
+    }
+    fs::write(folder.path().join("worker.toml"), settings)?;
+    let calls = calls_of_the_page()?;
+    for call in &calls {
+        let call = call.replace("/etc/outlayer", here).replace("FULL_ACCESS_KEY.json", &key);
+        let mut command = Command::new(node::testbed_binary()?);
+        command.arg("outlayer").args(call.split(' ').filter(|word| !word.is_empty()));
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        // How fast this machine is beside other tests, and what has not been earned yet, are no
+        // faults of the page.
+        let may_be_no = call.starts_with("doctor") || call.starts_with("worker withdraw");
+        let expected = if may_be_no { 0..=1 } else { 0..=0 };
+        let code = output.status.code().context("a signal")?;
+        ensure!(expected.contains(&code), "{call}: {output:?}");
+    }
+    ensure!(calls.len() > 5, "{calls:?}");
     Ok(())
 }
