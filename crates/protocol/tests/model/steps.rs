@@ -33,7 +33,7 @@ pub(crate) fn next(scenario: &Scenario, world: &World, step: Move) -> Option<Wor
         (_, Decoded::Nothing) => return None,
         (_, Decoded::Live(request)) => take(scenario, world, *request, step).map(Taken::Live),
         (_, Decoded::Shares(shares)) => {
-            take_of_shares(scenario, world, shares, step).map(Taken::Shares)
+            take_of_shares(scenario, world, *shares, step).map(Taken::Shares)
         }
     };
     let mut next = match taken {

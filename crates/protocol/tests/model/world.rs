@@ -42,7 +42,7 @@ impl fmt::Debug for Stored {
 /// What is stored, decoded.
 pub(crate) enum Decoded {
     Live(Box<LiveRequest>),
-    Shares(OpenShares),
+    Shares(Box<OpenShares>),
     Nothing,
 }
 
@@ -204,7 +204,7 @@ impl World {
     pub(crate) fn decode(&self) -> Decoded {
         match &self.stored {
             Stored::Live(bytes) => Decoded::Live(Box::new(borsh::from_slice(bytes).unwrap())),
-            Stored::Shares(bytes) => Decoded::Shares(borsh::from_slice(bytes).unwrap()),
+            Stored::Shares(bytes) => Decoded::Shares(Box::new(borsh::from_slice(bytes).unwrap())),
             Stored::Nothing => Decoded::Nothing,
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 const WORKERS: usize = 4;
-const REQUESTS: u64 = 12;
+const REQUESTS: usize = 12;
 /// How many blocks an execution takes: many more than others wait for a claim, which is twice as
 /// long as an answer takes to land.
 const BLOCKS: u64 = 60;
@@ -32,7 +32,7 @@ impl Engine for Slow {
 }
 
 fn are_all_settled(chain: &Chain) -> bool {
-    chain.settled.len() >= REQUESTS as usize
+    chain.settled.len() >= REQUESTS
 }
 
 /// Makes blocks until all is settled: one each time that as many looks were taken at the one before
@@ -54,7 +54,7 @@ async fn make_blocks(chain: &Mutex<Chain>, looks: &AtomicUsize) {
 async fn while_executions_take_many_blocks_hardly_anything_is_executed_twice() {
     let mut state = Chain::new(config_of_this_build());
     state.workers = (0..WORKERS).map(|worker| name(worker).parse().unwrap()).collect();
-    for id in 0..REQUESTS {
+    for id in (0..).take(REQUESTS) {
         state.ask_long(id, &hello());
         // They wait for one another.
         let request = &mut state.live.get_mut(&id).unwrap().request;
@@ -104,7 +104,7 @@ async fn while_executions_take_many_blocks_hardly_anything_is_executed_twice() {
     let count = |wanted: fn(&Stage) -> bool| told.iter().filter(|stage| wanted(stage)).count();
     let executions = count(|stage| matches!(stage, Stage::Executing { .. }));
     let claims = count(|stage| matches!(stage, Stage::Claimed { .. }));
-    let most = REQUESTS as usize * 11 / 10;
+    let most = REQUESTS * 11 / 10;
     assert!(executions <= most, "{executions} executions, {claims} claims");
-    assert!(claims >= REQUESTS as usize, "{claims}");
+    assert!(claims >= REQUESTS, "{claims}");
 }
