@@ -154,9 +154,8 @@ pub struct Fee {
     /// How many shares there are: 1 where one approval is enough, else approvals and spares.
     pub shares: u8,
     /// For each worker at the most, for rounds that were void before the last one: as many shares
-    /// without compute as rounds that may follow a void one
-    /// ([`PAID_VOIDS`](crate::agreement::PAID_VOIDS)); 0 where no round can be void, because one
-    /// approval is enough or the request reads no storage.
+    /// without compute as rounds that may follow a void one ([`PAID_VOIDS`]); 0 where no round can
+    /// be void, because one approval is enough or the request reads no storage.
     pub voided: NearToken,
     /// For whoever closes the request: the gas of `close`; 0 where one approval is enough.
     pub close: NearToken,
