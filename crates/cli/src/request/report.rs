@@ -30,8 +30,26 @@ pub(super) async fn settled(
     exit::with((!completed).then_some(Exit::No))
 }
 
+/// How often the node is asked where the money went, each time as often as it is asked anything:
+/// the request is settled, and whoever has waited for it should not miss the rest.
+const LOOKS: u32 = 3;
+
 /// Where a request's money went, and what its payer can claim.
 async fn accounts(
+    contract: &Contract,
+    request: &RequestTrace,
+    settled: &SettledTrace,
+) -> anyhow::Result<(Money, NearToken)> {
+    for _ in 1..LOOKS {
+        match look(contract, request, settled).await {
+            Ok(accounts) => return Ok(accounts),
+            Err(error) => tracing::debug!(%error, "where the money went is asked again"),
+        }
+    }
+    look(contract, request, settled).await
+}
+
+async fn look(
     contract: &Contract,
     request: &RequestTrace,
     settled: &SettledTrace,

@@ -286,7 +286,9 @@ async fn a_request_survives_a_node_that_fails() -> Result<()> {
     let (home, user) = user(&testbed).await?;
     testbed.publish_guest("echo").await?;
     let serving = testbed.serve()?;
-    handle.fail_rpc(Some(RpcFaults { carried_out: true, ..RpcFaults::at_rate(0.3, 21) }));
+    // Which answers are lost depends on the order of the questions, and one question in 13,000 is
+    // answered by nothing but faults.
+    handle.fail_rpc(Some(RpcFaults { carried_out: true, ..RpcFaults::at_rate(0.15, 21) }));
     let arguments = ["request", "echo.wasm", "--json", "--account", user.id().as_str()];
     let said = home.run(&arguments).await?.with(0)?.json()?;
     handle.fail_rpc(None);
