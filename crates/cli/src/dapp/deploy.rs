@@ -9,10 +9,9 @@ use outlayer_protocol::{Hash32, NearToken};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    amount,
     cargo::{BuildOptions, Package},
     code_file,
-    deploy::{check_balance, create, needed},
+    deploy::{check_balance, create::CreateArgs, needed},
     network::{NodeArgs, block_on},
     print,
     wallet::{Planned, WalletArgs},
@@ -40,15 +39,8 @@ pub(crate) struct DeployArgs {
     /// The method that initialises it
     #[arg(long, default_value = "new", requires = "init")]
     init_method: String,
-    /// Create the account first, as a subaccount of an account whose key is at hand
-    #[arg(long, requires = "account")]
-    create: bool,
-    /// What a created account gets from its parent [default: what the contract needs and 1 NEAR]
-    #[arg(long, requires = "create", value_parser = amount::parse)]
-    initial_balance: Option<NearToken>,
-    /// A file with a key of the parent [default: it is looked for where near-cli leaves it]
-    #[arg(long, requires = "create")]
-    parent_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    create: CreateArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -77,11 +69,9 @@ impl DeployArgs {
         let (node, _) = self.node.node()?;
         let needed = needed(code.len())?;
         let mut documents = Vec::new();
-        let wallet = if self.create {
-            let one = NearToken::from_near(1);
-            let balance = self.initial_balance.unwrap_or_else(|| needed.saturating_add(one));
-            let (wallet, parent) = (self.wallet.clone(), self.parent_key_file.clone());
-            let created = create::account(wallet, parent, &self.node, balance, self.json).await?;
+        let wallet = if self.create.create {
+            let wallet = self.wallet.clone();
+            let created = self.create.account(wallet, &self.node, needed, self.json).await?;
             documents = created.documents;
             created.wallet
         } else {

@@ -12,8 +12,8 @@ use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, Config, Hash32, NearToken, methods, views::ConfigView};
 use serde_json::{Value, json};
 
+use self::create::CreateArgs;
 use crate::{
-    amount,
     contract_wasm::{self, ContractWasm},
     network::{NodeArgs, block_on},
     print,
@@ -52,16 +52,8 @@ pub(crate) struct DeployArgs {
     /// {"prices": {"per_fuel": "1000000000000"}}
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Create the account first, as a subaccount of an account whose key is at hand: c.bob.testnet
-    /// is created by bob.testnet. Its new key is written to the folder of credentials
-    #[arg(long, requires = "account")]
-    create: bool,
-    /// What a created account gets from its parent [default: what the contract needs and 1 NEAR]
-    #[arg(long, requires = "create", value_parser = amount::parse)]
-    initial_balance: Option<NearToken>,
-    /// A file with a key of the parent [default: it is looked for where near-cli leaves it]
-    #[arg(long, requires = "create")]
-    parent_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    create: CreateArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -78,14 +70,9 @@ impl DeployArgs {
         let (node, _) = self.node.node()?;
         let needed = needed(wasm.code.len())?;
         let mut documents = Vec::new();
-        let wallet = if self.create {
-            let balance = self
-                .initial_balance
-                .unwrap_or_else(|| needed.saturating_add(NearToken::from_near(1)));
-            let parent_key = self.parent_key_file.clone();
+        let wallet = if self.create.create {
             let wallet = self.wallet.clone();
-            let created =
-                create::account(wallet, parent_key, &self.node, balance, self.json).await?;
+            let created = self.create.account(wallet, &self.node, needed, self.json).await?;
             documents = created.documents;
             created.wallet
         } else {

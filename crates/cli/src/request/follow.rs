@@ -10,7 +10,7 @@ use super::named::Found;
 use crate::progress::{self, Progress};
 
 /// For how long refunds are waited for once the request is settled: they land a block or two later.
-const REFUNDS: Duration = Duration::from_secs(15);
+pub(super) const REFUNDS: Duration = Duration::from_secs(15);
 /// How often the node is asked.
 const POLL: Duration = Duration::from_millis(500);
 

@@ -11,11 +11,9 @@ use outlayer_protocol::AccountId;
 use serde_json::{Value, json};
 use tokio::time::{self, Instant};
 
-use super::report;
+use super::{follow::REFUNDS, report};
 use crate::{print, progress::Progress};
 
-/// For how long refunds are waited for: they land a block or two after the answer.
-const REFUNDS: Duration = Duration::from_secs(15);
 /// How often the node is asked.
 const POLL: Duration = Duration::from_millis(300);
 

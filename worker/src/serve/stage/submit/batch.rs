@@ -432,9 +432,10 @@ mod tests {
         drop(waiters);
     }
 
-    /// A contract that takes no call with several answers, and a node that never says what became
-    /// of the first one that comes alone.
-    async fn node_that_takes_no_batch(alone: Arc<AtomicU64>) -> FakeNode {
+    /// A node that has the worker's key, and answers to each signed transaction as `answer` says.
+    async fn node_that_is_sent(
+        answer: impl Fn(&[u8]) -> Answer + Send + Sync + 'static,
+    ) -> FakeNode {
         FakeNode::start(move |method, params| match method {
             "block" => {
                 Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
@@ -444,19 +445,28 @@ mod tests {
                 "block_hash": CryptoHash::default().to_string()
             })),
             "send_tx" => {
-                let encoded: Bytes =
+                let sent: Bytes =
                     serde_json::from_value(params["signed_tx_base64"].clone()).unwrap();
-                let is_alone = encoded.0.windows(17).any(|part| part == b"resolve_execution");
-                let hash = CryptoHash::hash_bytes(&encoded.0);
-                if !is_alone {
-                    return executed(&hash, Err("Exceeded the prepaid gas."));
-                }
-                match alone.fetch_add(1, Ordering::Relaxed) {
-                    0 => Answer::Hang,
-                    _ => executed(&hash, Ok(b"")),
-                }
+                answer(&sent.0)
             }
             other => panic!("unexpected {other}"),
+        })
+        .await
+    }
+
+    /// A contract that takes no call with several answers, and a node that never says what became
+    /// of the first one that comes alone.
+    async fn node_that_takes_no_batch(alone: Arc<AtomicU64>) -> FakeNode {
+        node_that_is_sent(move |sent| {
+            let is_alone = sent.windows(17).any(|part| part == b"resolve_execution");
+            let hash = CryptoHash::hash_bytes(sent);
+            if !is_alone {
+                return executed(&hash, Err("Exceeded the prepaid gas."));
+            }
+            match alone.fetch_add(1, Ordering::Relaxed) {
+                0 => Answer::Hang,
+                _ => executed(&hash, Ok(b"")),
+            }
         })
         .await
     }
@@ -516,29 +526,17 @@ mod tests {
 
     /// The gas that each call attached. A call with less than `least` fails.
     async fn node_that_wants_gas(least: u64, attached: Arc<Mutex<Vec<u64>>>) -> FakeNode {
-        FakeNode::start(move |method, params| match method {
-            "block" => {
-                Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
+        node_that_is_sent(move |sent| {
+            // After the arguments (their length and 8 bytes) come 8 bytes of gas.
+            let args = [7; 8];
+            let at = sent.windows(8).position(|part| part == args).unwrap() + 8;
+            let gas = u64::from_le_bytes(sent[at..at + 8].try_into().unwrap());
+            attached.lock().unwrap().push(gas);
+            let hash = CryptoHash::hash_bytes(sent);
+            match gas < least {
+                true => executed(&hash, Err("Exceeded the prepaid gas.")),
+                false => executed(&hash, Ok(b"")),
             }
-            "query" => Answer::Result(json!({
-                "nonce": 7, "permission": "FullAccess", "block_height": 100,
-                "block_hash": CryptoHash::default().to_string()
-            })),
-            "send_tx" => {
-                let encoded: Bytes =
-                    serde_json::from_value(params["signed_tx_base64"].clone()).unwrap();
-                // After the arguments (their length and 8 bytes) come 8 bytes of gas.
-                let args = [7; 8];
-                let at = encoded.0.windows(8).position(|part| part == args).unwrap() + 8;
-                let gas = u64::from_le_bytes(encoded.0[at..at + 8].try_into().unwrap());
-                attached.lock().unwrap().push(gas);
-                let hash = CryptoHash::hash_bytes(&encoded.0);
-                match gas < least {
-                    true => executed(&hash, Err("Exceeded the prepaid gas.")),
-                    false => executed(&hash, Ok(b"")),
-                }
-            }
-            other => panic!("unexpected {other}"),
         })
         .await
     }
