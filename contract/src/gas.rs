@@ -14,8 +14,9 @@ use outlayer_protocol::{
 
 use crate::{Contract, ContractError, workers::most_drawn};
 
-/// For `on_refund`, which reads and writes the contract's state and one entry. It burns 1 Tgas
-/// (`gas.txt`); what is set aside for it counts as used by every settlement.
+/// For `on_refund`, which reads and writes the contract's state and one entry when a payment has
+/// bounced. It burns 1 Tgas then (`gas.txt`); what is set aside for it counts as used by every
+/// settlement.
 pub(crate) const ON_REFUND: Gas = Gas::from_ggas(1_500);
 
 /// For `migrate`, which writes the contract's own state anew, takes the index of layout 2 apart,

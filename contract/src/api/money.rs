@@ -1,6 +1,6 @@
 //! Taking out what one has earned, or what one is owed.
 
-use near_sdk::{AccountId, NearToken, env, near};
+use near_sdk::{AccountId, NearToken, env, near, state::ContractState as _};
 
 use super::{ONE_YOCTO, check_one_yocto, check_private};
 use crate::{
@@ -68,20 +68,21 @@ impl Contract {
         Ok(amount)
     }
 
-    /// The callback of every payment. A payment that bounced becomes claimable.
+    /// The callback of every payment. A payment that bounced becomes claimable. Nearly every
+    /// payment arrives, and then the call does not read the contract's state, nor write it.
     ///
     /// # Errors
     /// [`ContractError::Private`] when it is called from outside.
     #[handle_result]
-    pub fn on_refund(
-        &mut self,
-        account_id: AccountId,
-        amount: NearToken,
-    ) -> Result<(), ContractError> {
+    pub fn on_refund(account_id: AccountId, amount: NearToken) -> Result<(), ContractError> {
         check_private()?;
-        if !promises::arrived() {
-            self.bounced(&account_id, amount)?;
+        if promises::arrived() {
+            return Ok(());
         }
+        let mut contract =
+            Self::state_read().unwrap_or_else(|| env::panic_str("there is no state to book it"));
+        contract.bounced(&account_id, amount)?;
+        contract.state_write();
         Ok(())
     }
 }

@@ -541,7 +541,7 @@ impl History {
             meter: Meter::Fuel,
         };
         let taken = match what {
-            0 => self.call(by, ZERO, |c| c.on_refund(me, NearToken::from_near(5))),
+            0 => self.call(by, ZERO, |_| Contract::on_refund(me, NearToken::from_near(5))),
             1 => self.call(by, ZERO, |c| c.settle(&settled).map(drop)),
             2 => self.call(by, ZERO, |_| Contract::migrate().map(drop)),
             3 => self.call(by, yocto(1), |c| c.upgrade()),

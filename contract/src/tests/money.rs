@@ -4,7 +4,7 @@ use near_sdk::NearToken;
 use outlayer_protocol::Outcome;
 
 use super::world::*;
-use crate::{ContractError, Funds, MoneyError, Pot};
+use crate::{Contract, ContractError, Funds, MoneyError, Pot};
 
 const W: &str = "worker.near";
 
@@ -56,7 +56,7 @@ fn bounced_payments_add_up() {
 fn only_the_contract_says_that_a_payment_bounced() {
     let mut world = World::new();
     let error = world
-        .call("eve.near", NearToken::ZERO, |c| c.on_refund(id("eve.near"), PURSE))
+        .call("eve.near", NearToken::ZERO, |_| Contract::on_refund(id("eve.near"), PURSE))
         .unwrap_err();
     assert_eq!(error, ContractError::Private { found: id("eve.near"), expected: id(CONTRACT) });
 }
@@ -216,7 +216,7 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
 
     // The last id is given once. After it there is none.
     world.owner(|c| c.set_config(config()));
-    let set = |c: &mut crate::Contract| {
+    let set = |c: &mut Contract| {
         c.next_request_id = u64::MAX - 1;
         Ok(())
     };

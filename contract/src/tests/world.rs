@@ -270,8 +270,11 @@ impl World {
                 PromiseResult::Successful(Vec::new())
             };
             let RefundArgs { account_id, amount } = then;
-            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| {
-                c.on_refund(account_id, amount)
+            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |contract| {
+                Contract::on_refund(account_id, amount)?;
+                // It reads and writes the state by itself.
+                *contract = Contract::state_read().unwrap();
+                Ok(())
             })
             .unwrap();
         }

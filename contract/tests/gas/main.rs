@@ -15,7 +15,7 @@ mod vm;
 
 use std::path::Path;
 
-use near_vm_runner::logic::ReturnData;
+use near_vm_runner::logic::{ReturnData, types::PromiseResult};
 use outlayer_protocol::{
     AccountId, CodeRef, Compute, ExecutionRequest, ExecutionResponse, Hash32, OnRefusal, Outcome,
     ResponseFormat, Settlement, Status,
@@ -237,6 +237,22 @@ fn a_refusal_returns_within_the_gas_that_is_promised() {
         assert_eq!(code, "insufficient_gas");
         assert_eq!(settlement.refund.as_yoctonear(), 1);
     }
+}
+
+/// What a call computes beyond the gas that it burns is for accesses to storage.
+#[test]
+fn the_callback_of_a_payment_that_arrived_takes_no_access_to_storage() {
+    let mut vm = contract(&config());
+    let mut refunded = |result| {
+        let args = serde_json::json!({ "account_id": DAPP, "amount": "1000" });
+        let call = call(vm::CONTRACT, methods::ON_REFUND, args);
+        let outcome = vm.call(vm::Call { result: Some(result), ..call });
+        (outcome.burnt_gas.as_gas(), outcome.compute_usage)
+    };
+    let (arrived, computed) = refunded(PromiseResult::Successful(Vec::new().into()));
+    assert_eq!(arrived, computed);
+    let (bounced, computed) = refunded(PromiseResult::Failed);
+    assert!(bounced > arrived && computed > bounced, "{arrived}, {bounced} {computed}");
 }
 
 #[test]

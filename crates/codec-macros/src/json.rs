@@ -120,6 +120,7 @@ pub(crate) fn from_json(input: &DeriveInput) -> Result<TokenStream, Error> {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
                 quote!(Self(::outlayer_json::FromJson::read(reader)))
             }
+            Fields::Named(_) => read_fields(&quote!(Self), &data.fields)?,
             _ => return Err(Error::new_spanned(input, "FromJson does not know such structs")),
         },
         Data::Enum(data) => {
@@ -129,38 +130,47 @@ pub(crate) fn from_json(input: &DeriveInput) -> Result<TokenStream, Error> {
             for (number, variant) in data.variants.iter().enumerate() {
                 let ident = &variant.ident;
                 names.push(variant_name(variant, &said)?);
+                let content = !matches!(variant.fields, Fields::Unit);
+                contents += usize::from(content);
                 let value = match &variant.fields {
-                    Fields::Unit => quote!(),
+                    Fields::Unit => quote!(Self::#ident),
                     Fields::Unnamed(fields) => {
-                        contents += 1;
                         let said = match fields.unnamed.first() {
                             Some(field) if fields.unnamed.len() == 1 => Said::read(&field.attrs)?,
                             _ => return Err(Error::new_spanned(variant, "expected one field")),
                         };
                         match said.with {
-                            Some(path) => quote!((#path::read_json(reader))),
-                            None => quote!((::outlayer_json::FromJson::read(reader))),
+                            Some(path) => quote!(Self::#ident(#path::read_json(reader))),
+                            None => quote!(Self::#ident(::outlayer_json::FromJson::read(reader))),
                         }
                     }
-                    Fields::Named(_) => {
-                        return Err(Error::new_spanned(variant, "FromJson does not know these"));
-                    }
+                    Fields::Named(_) => read_fields(&quote!(Self::#ident), &variant.fields)?,
                 };
                 // The first variant also stands for the names that there are not.
                 let pattern = if number == 0 { quote!(_) } else { quote!(#number) };
-                arms.push(quote!(#pattern => Self::#ident #value,));
+                arms.push((pattern, content, value));
             }
             arms.reverse();
+            let plain = arms.iter().map(|(pattern, _, value)| quote!(#pattern => #value,));
             match contents {
-                0 => quote!(match reader.choice(&[#(#names),*]) { #(#arms)* }),
+                0 => quote!(match reader.choice(&[#(#names),*]) { #(#plain)* }),
                 _ if contents == names.len() => quote! {
-                    let value = match reader.variant(&[#(#names),*]) { #(#arms)* };
+                    let value = match reader.variant(&[#(#names),*]) { #(#plain)* };
                     reader.close(b'}');
                     value
                 },
                 _ => {
-                    let text = "some variants have content and others have none";
-                    return Err(Error::new_spanned(input, text));
+                    let checked = arms.iter().map(|(pattern, content, value)| {
+                        quote!(#pattern => { reader.check_content(found, #content); #value })
+                    });
+                    quote! {
+                        let (number, found) = reader.tag(&[#(#names),*]);
+                        let value = match number { #(#checked)* };
+                        if found {
+                            reader.close(b'}');
+                        }
+                        value
+                    }
                 }
             }
         }
@@ -171,6 +181,26 @@ pub(crate) fn from_json(input: &DeriveInput) -> Result<TokenStream, Error> {
             fn read(reader: &mut ::outlayer_json::Reader<'_>) -> Self { #body }
         }
     })
+}
+
+/// Code that reads an object into the named fields of `path`, a struct or a variant.
+fn read_fields(path: &TokenStream, fields: &Fields) -> Result<TokenStream, Error> {
+    let mut takes = TokenStream::new();
+    for field in fields {
+        let Some(name) = &field.ident else { continue };
+        let said = Said::read(&field.attrs)?;
+        if said.with.is_some() {
+            return Err(Error::new_spanned(field, "FromJson does not know `with` here"));
+        }
+        let key = said.rename.unwrap_or_else(|| name.to_string());
+        takes.extend(quote!(#name: fields.take(#key),));
+    }
+    Ok(quote!({
+        let mut fields = reader.fields();
+        let value = #path { #takes };
+        fields.close(reader);
+        value
+    }))
 }
 
 /// The name that JSON has for a variant of an enum of which this is said.

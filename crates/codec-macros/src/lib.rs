@@ -67,10 +67,11 @@ pub fn derive_to_json(item: TokenStream) -> TokenStream {
     json::to_json(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// Derives `FromJson`, which reads what serde's `Deserialize` reads: for a struct with one unnamed
-/// field, for an enum whose variants have no content, and for one whose variants have one unnamed
-/// field each. It knows the same attributes as `ToJson`; `with` names a module with a function
-/// `read_json`.
+/// Derives `FromJson`, which reads what serde's `Deserialize` reads: for a struct with named fields
+/// or one unnamed field, and for an enum whose variants have named fields, one unnamed field, or no
+/// content. Fields that are not known are ignored, and one that is missing is read as `null`. It
+/// knows the same attributes as `ToJson`; `with` names a module with a function `read_json`, for
+/// the unnamed field of a variant.
 #[proc_macro_derive(FromJson, attributes(serde))]
 pub fn derive_from_json(item: TokenStream) -> TokenStream {
     let input = parse_macro_input!(item as DeriveInput);

@@ -1,6 +1,7 @@
 //! Calls to OutLayer, and the callbacks that are chained to them.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseIndex, env};
+use outlayer_json::ToJson;
 use outlayer_protocol::{Bytes, CodeSource, ExecutionRequest, OnRefusal, RequestId, methods};
 use serde::Serialize;
 
@@ -101,25 +102,25 @@ impl Outlayer {
     }
 
     fn call_about(self, method: &str, request_id: RequestId) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args {
             request_id: RequestId,
         }
         self.call(method, &Args { request_id }, OTHER_GAS)
     }
 
-    pub(crate) fn call_other(self, method: &str, args: &impl Serialize) -> Call {
+    pub(crate) fn call_other(self, method: &str, args: &dyn ToJson) -> Call {
         self.call(method, args, OTHER_GAS)
     }
 
-    fn call(self, method: &str, args: &impl Serialize, default_gas: Gas) -> Call {
-        let gas = self.gas.unwrap_or(default_gas);
-        Call(env::promise_create(self.account_id, method, to_json(args), self.deposit, gas))
+    fn call(self, method: &str, args: &dyn ToJson, default_gas: Gas) -> Call {
+        let (args, gas) = (outlayer_json::to_vec(args), self.gas.unwrap_or(default_gas));
+        Call(env::promise_create(self.account_id, method, args, self.deposit, gas))
     }
 }
 
 /// The arguments of the methods about a request that is not made yet.
-#[derive(Serialize)]
+#[derive(ToJson)]
 struct About<'a> {
     request: &'a ExecutionRequest,
 }

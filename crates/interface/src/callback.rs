@@ -64,9 +64,12 @@ pub enum DecodeError {
     /// The bytes are not such a result in JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// The bytes are not such a result in borsh.
+    /// The bytes are not a settlement in JSON.
     #[error(transparent)]
-    Borsh(#[from] std::io::Error),
+    JsonSettlement(#[from] outlayer_json::Error),
+    /// The bytes are not a settlement in borsh.
+    #[error(transparent)]
+    BorshSettlement(#[from] outlayer_codec::Error),
 }
 
 /// The most bytes that NEAR lets a receipt return.
@@ -79,7 +82,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// # Errors
 /// [`CallbackError`]. A callback should handle it and not panic, or else its caller learns nothing.
 pub fn settlement() -> Result<Settlement, CallbackError> {
-    settlement_at(0, ResponseFormat::Json)
+    json_settlement(0)
 }
 
 /// The settlement at `index` of several joined requests, in the format that its request asked for.
@@ -88,12 +91,21 @@ pub fn settlement() -> Result<Settlement, CallbackError> {
 /// [`CallbackError`].
 pub fn settlement_at(index: u64, format: ResponseFormat) -> Result<Settlement, CallbackError> {
     match format {
-        ResponseFormat::Json => result_at(index),
+        ResponseFormat::Json => json_settlement(index),
         ResponseFormat::Borsh => {
             let bytes = bytes_at(index)?;
-            borsh::from_slice(&bytes).map_err(|error| malformed(format, &bytes, error.into()))
+            let read = outlayer_codec::from_slice(&bytes);
+            read.map_err(|error| malformed(format, &bytes, error.into()))
         }
     }
+}
+
+/// By a reader that is small in Wasm: a dApp has it in its code, and pays for its bytes with every
+/// call.
+fn json_settlement(index: u64) -> Result<Settlement, CallbackError> {
+    let bytes = bytes_at(index)?;
+    let read = outlayer_json::from_slice(&bytes);
+    read.map_err(|error| malformed(ResponseFormat::Json, &bytes, error.into()))
 }
 
 /// The result of the one call that this callback is chained to, in JSON.

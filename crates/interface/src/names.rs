@@ -1,8 +1,8 @@
 //! Calls about named code: names that this contract gives to code, so that requests need not know
 //! the hash.
 
+use outlayer_json::ToJson;
 use outlayer_protocol::{CodeRef, methods};
-use serde::Serialize;
 
 use crate::{Call, Outlayer};
 
@@ -11,7 +11,7 @@ impl Outlayer {
     /// attached deposit pays for the bytes, and the rest of it comes back. The callback reads a
     /// `u32`, the number of the version, with [`result`](crate::result()).
     pub fn name_code(self, name: &str, code: &CodeRef) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             name: &'a str,
             code: &'a CodeRef,
@@ -22,7 +22,7 @@ impl Outlayer {
     /// Withdraws a version of a name of this contract from new requests. It attaches the one
     /// yoctoNEAR that the call needs, which comes back.
     pub fn retire_named_code(self, name: &str, version: u32) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             name: &'a str,
             version: u32,
@@ -35,7 +35,7 @@ impl Outlayer {
     /// `Option<`[`NamedCodeView`](crate::protocol::views::NamedCodeView)`>` with
     /// [`result`](crate::result()).
     pub fn get_named_code(self, name: &str) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             name: &'a str,
         }

@@ -2,8 +2,8 @@
 //! the guests of its requests read and write.
 
 use near_sdk::{AccountId, NearToken};
+use outlayer_json::ToJson;
 use outlayer_protocol::{Bytes, methods};
-use serde::Serialize;
 
 use crate::{Call, Outlayer};
 
@@ -15,7 +15,7 @@ impl Outlayer {
     /// attached deposit. The callback reads a [`StorageBalance`](crate::StorageBalance) with
     /// [`result`](crate::result()).
     pub fn storage_deposit(self, account_id: Option<&AccountId>) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             account_id: Option<&'a AccountId>,
         }
@@ -25,7 +25,7 @@ impl Outlayer {
     /// Sets a key. What is attached beyond the [change fee](Self::get_change_fee) is added to the
     /// storage deposit.
     pub fn storage_set(self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args {
             key: Bytes,
             value: Bytes,
@@ -37,7 +37,7 @@ impl Outlayer {
     /// Sets several keys, all of them or none. What is attached beyond the
     /// [change fee](Self::get_change_fee), which is due once, is added to the storage deposit.
     pub fn storage_set_many(self, entries: &[(Bytes, Bytes)]) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             entries: &'a [(Bytes, Bytes)],
         }
@@ -48,7 +48,7 @@ impl Outlayer {
     /// [change fee](Self::get_change_fee) is added to the storage deposit. The callback reads a
     /// `bool`, whether the key was there, with [`result`](crate::result()).
     pub fn storage_remove(self, key: impl Into<Bytes>) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args {
             key: Bytes,
         }
@@ -58,7 +58,7 @@ impl Outlayer {
     /// Removes up to `limit` keys, for the same [change fee](Self::get_change_fee) as one. The
     /// callback reads a `u32`, how many keys are left, with [`result`](crate::result()).
     pub fn storage_clear(self, limit: u32) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args {
             limit: u32,
         }
@@ -69,7 +69,7 @@ impl Outlayer {
     /// 0 unless requests of the account are live that may read storage. The callback reads a
     /// `NearToken` with [`result`](crate::result()).
     pub fn get_change_fee(self, account_id: &AccountId) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             account_id: &'a AccountId,
         }
@@ -79,7 +79,7 @@ impl Outlayer {
     /// Takes out `amount` of the storage deposit, or all of it that no stored byte needs. It comes
     /// to this contract, with the yoctoNEAR that this call attaches.
     pub fn storage_withdraw(self, amount: Option<NearToken>) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args {
             amount: Option<NearToken>,
         }
@@ -90,7 +90,7 @@ impl Outlayer {
     /// Closes the namespace. Its whole deposit comes to this contract, with the yoctoNEAR that this
     /// call attaches. With `force` its keys are removed first, as many as the gas allows.
     pub fn storage_unregister(self, force: bool) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args {
             force: bool,
         }
@@ -101,7 +101,7 @@ impl Outlayer {
     /// Asks for an account's balance. The callback reads an
     /// `Option<`[`StorageBalance`](crate::StorageBalance)`>` with [`result`](crate::result()).
     pub fn storage_balance_of(self, account_id: &AccountId) -> Call {
-        #[derive(Serialize)]
+        #[derive(ToJson)]
         struct Args<'a> {
             account_id: &'a AccountId,
         }

@@ -46,6 +46,23 @@ impl<'de> Fields<'de> {
         Ok(Self { reader, passed: Vec::new(), value, found: Found::Absent })
     }
 
+    /// The fields of the object that comes next in `reader`, which goes on behind it once they are
+    /// [closed](Self::close).
+    #[inline(never)]
+    pub(crate) fn within(reader: &mut Reader<'de>) -> Self {
+        reader.open(b'{', "an object");
+        let reader = std::mem::replace(reader, Reader::null_value());
+        let value = reader.at(0);
+        Self { reader, passed: Vec::new(), value, found: Found::Absent }
+    }
+
+    /// Passes over what remains of the object, and lets the reader of what is around it go on.
+    #[inline(never)]
+    pub fn close(mut self, around: &mut Reader<'de>) {
+        self.pass(None);
+        *around = self.reader;
+    }
+
     /// The value of a field. A field that is missing is read as `null`. A value that cannot be read
     /// is an error of [`finish`](Self::finish), and so is a field that is there twice.
     pub fn take<T: FromJson>(&mut self, name: &'static str) -> T {

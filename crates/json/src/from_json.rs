@@ -24,6 +24,13 @@ macro_rules! naturals {
 
 naturals!(u8 u16 u32 u64);
 
+impl FromJson for i32 {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let found = reader.integer(Self::MIN.into(), Self::MAX.into(), "i32");
+        Self::try_from(found).unwrap_or_default()
+    }
+}
+
 impl FromJson for bool {
     fn read(reader: &mut Reader<'_>) -> Self {
         reader.boolean()

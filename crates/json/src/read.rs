@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{Error, error::Found, text::plain};
+use crate::{Error, Fields, error::Found, text::plain};
 
 /// Reads values from JSON, one after the other.
 #[derive(Debug)]
@@ -384,6 +384,26 @@ impl<'de> Reader<'de> {
         0
     }
 
+    /// Takes an integer between `least` and `most`.
+    #[inline(never)]
+    pub fn integer(&mut self, least: i64, most: i64, expected: &str) -> i64 {
+        let start = self.at;
+        if let Some(b'-' | b'0'..=b'9') = self.peek() {
+            let found = self.number().map(|number| match number {
+                Number::Natural(found) => i64::try_from(found).ok(),
+                Number::Negative(found) => Some(found),
+                Number::Other => None,
+            });
+            match found {
+                Ok(Some(found)) if (least..=most).contains(&found) => return found,
+                Ok(_) => self.at = start,
+                Err(error) => self.fail(error),
+            }
+        }
+        self.mismatch(expected);
+        0
+    }
+
     /// Takes `true` or `false`.
     #[inline(never)]
     pub fn boolean(&mut self) -> bool {
@@ -453,6 +473,11 @@ impl<'de> Reader<'de> {
         name
     }
 
+    /// Takes an object, whose fields can be asked for. [`Fields::close`] follows.
+    pub fn fields(&mut self) -> Fields<'de> {
+        Fields::within(self)
+    }
+
     /// Passes over a value.
     #[inline(never)]
     pub fn pass(&mut self) {
@@ -482,17 +507,35 @@ impl<'de> Reader<'de> {
     #[inline(never)]
     pub fn choice(&mut self, names: &[&str]) -> usize {
         // `{"name":null}` is the same.
-        let object = self.take(b'{');
-        let name = self.string("the name of a variant");
-        let found = self.find("variant", &name, names);
-        if object {
-            self.close(b':');
-            if !self.null() {
-                self.mismatch("unit variant");
-            }
+        let (found, content) = self.tag(names);
+        self.check_content(content, false);
+        if content {
             self.close(b'}');
         }
         found
+    }
+
+    /// Takes the name of a variant, and gives its number. Says whether content follows, and then
+    /// [`close`](Self::close) after it.
+    #[inline(never)]
+    pub fn tag(&mut self, names: &[&str]) -> (usize, bool) {
+        let content = self.take(b'{');
+        let name = self.string("the name of a variant");
+        let found = self.find("variant", &name, names);
+        if content {
+            self.close(b':');
+        }
+        (found, content)
+    }
+
+    /// Checks that a variant has the content that it must have; one that has none may have `null`.
+    #[inline(never)]
+    pub fn check_content(&mut self, found: bool, expected: bool) {
+        match (found, expected) {
+            (true, false) if !self.null() => self.mismatch("unit variant"),
+            (false, true) => self.refuse(format_args!("expected the variant's content")),
+            _ => {}
+        }
     }
 
     /// Takes the name of a variant with content up to the content, and gives its number.

@@ -186,6 +186,39 @@ fn written() -> impl Strategy<Value = Written> {
     )
 }
 
+/// Objects within each other, and an enum of which only some variants have content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromJson)]
+struct Nested {
+    one: Mixed,
+    rest: Vec<Mixed>,
+    #[serde(rename = "in")]
+    within: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromJson)]
+#[serde(rename_all = "snake_case")]
+enum Mixed {
+    SomeFields { first: Option<i32>, second: u8 },
+    NoContent,
+    Number(u32),
+    NoFields {},
+}
+
+fn mixed() -> impl Strategy<Value = Mixed> {
+    prop_oneof![
+        (any::<Option<i32>>(), any::<u8>())
+            .prop_map(|(first, second)| Mixed::SomeFields { first, second }),
+        Just(Mixed::NoContent),
+        any::<u32>().prop_map(Mixed::Number),
+        Just(Mixed::NoFields {}),
+    ]
+}
+
+fn nested() -> impl Strategy<Value = Nested> {
+    (mixed(), prop::collection::vec(mixed(), 0..4), any::<Option<String>>())
+        .prop_map(|(one, rest, within)| Nested { one, rest, within })
+}
+
 /// Checks that both readers accept the same, with the same value, or refuse the same.
 fn alike<T: DeserializeOwned + PartialEq + Debug>(found: Result<T, Error>, json: &[u8]) {
     match serde_json::from_slice::<T>(json) {
@@ -229,6 +262,23 @@ proptest! {
     }
 
     #[test]
+    fn objects_within_each_other_are_read_as_serde_json_reads_them(
+        value in nested(),
+        at: prop::sample::Index,
+        byte in prop_oneof![any::<u8>(), prop::sample::select(&b"{}[]:,\"0-n"[..])],
+    ) {
+        let mut json = serde_json::to_vec(&value).unwrap();
+        prop_assert_eq!(&from_slice::<Nested>(&json).unwrap(), &value);
+        let pretty = serde_json::to_vec_pretty(&value).unwrap();
+        prop_assert_eq!(&from_slice::<Nested>(&pretty).unwrap(), &value);
+        let at = at.index(json.len());
+        json[at] = byte;
+        reads_alike::<Nested>(&json);
+        json.truncate(at);
+        reads_alike::<Nested>(&json);
+    }
+
+    #[test]
     fn strings_and_numbers_are_read_as_serde_json_reads_them(
         text in concat!(
             r#"("?([ -~]|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]){0,6}"?)"#,
@@ -237,6 +287,7 @@ proptest! {
     ) {
         reads_alike::<String>(text.as_bytes());
         reads_alike::<u64>(text.as_bytes());
+        reads_alike::<i32>(text.as_bytes());
         reads_alike::<u8>(text.as_bytes());
         reads_alike::<bool>(text.as_bytes());
         reads_alike::<NearToken>(text.as_bytes());
@@ -289,6 +340,25 @@ fn every_form_of_json_is_read_as_serde_json_reads_it() {
         alike(read_open(json.as_bytes()), json.as_bytes());
     }
     for json in [
+        r#""no_content""#,
+        r#"{"no_content":null}"#,
+        r#"{"no_content":{}}"#,
+        r#"{"no_content":null,"number":1}"#,
+        r#""number""#,
+        r#"{"number":1}"#,
+        r#"{"number":null}"#,
+        r#""some_fields""#,
+        r#"{"some_fields":{"second":1}}"#,
+        r#"{"some_fields":{"second":1,"third":{"first":2}}}"#,
+        r#"{"some_fields":{"second":1,"first":-2147483648}}"#,
+        r#"{"some_fields":{"second":1,"first":-2147483649}}"#,
+        r#"{"some_fields":{"first":1}}"#,
+        r#"{"some_fields":{"second":1,"second":1}}"#,
+        r#"{"some_fields":{"second":1}"#,
+        r#"{"some_fields":null}"#,
+        r#"{"no_fields":{}}"#,
+        r#"{"no_fields":{"a":1}}"#,
+        r#"{"no_fields":null}"#,
         r#""first_kind""#,
         r#""the-other""#,
         r#""other""#,
@@ -318,6 +388,7 @@ fn every_form_of_json_is_read_as_serde_json_reads_it() {
     ] {
         reads_alike::<Kind>(json.as_bytes());
         reads_alike::<Choice>(json.as_bytes());
+        reads_alike::<Mixed>(json.as_bytes());
         reads_alike::<(String, u16)>(json.as_bytes());
         reads_alike::<[u8; 3]>(json.as_bytes());
         reads_alike::<AccountId>(json.as_bytes());

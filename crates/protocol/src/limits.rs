@@ -247,6 +247,7 @@ impl ResourceLimits {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::ToJson;
+use outlayer_json::{FromJson, ToJson};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -108,6 +109,7 @@ pub enum Outcome {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 pub struct Supported {
@@ -178,6 +180,7 @@ impl Outcome {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 pub struct Settlement {

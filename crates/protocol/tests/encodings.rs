@@ -97,18 +97,22 @@ fn json_is_that_of_serde() {
     }
     for outcome in [
         json!("timed_out"),
+        json!("out_of_fuel"),
+        json!("cancelled"),
         json!({"completed": {"output": "AAEC"}}),
         json!({"exited": {"code": -7}}),
         json!({"trapped": {"reason": "\"quoted\""}}),
         json!({"limit_exceeded": {"which": "memory_bytes", "limit": 5}}),
         json!({"refused": {"code": "c", "reason": "r"}}),
+        json!({"planned": {"output": "AAEC", "plan": ""}}),
+        json!({"disputed": {"digests": [{"digest": hash, "workers": ["alice.near", "bob.near"]}]}}),
     ] {
         let settlement = json!({
             "request_id": null, "outcome": outcome, "used": {"fuel": "1"}, "fee": "2",
             "held": "3", "refund": "4", "digest": hash,
         });
         let settlement: Settlement = serde_json::from_value(settlement).unwrap();
-        written_alike(&settlement);
+        alike(&settlement);
         let expected = borsh::to_vec(&settlement).unwrap();
         assert_eq!(outlayer_codec::to_vec(&settlement), expected);
         assert_eq!(outlayer_codec::from_slice(&expected), Ok(settlement));
