@@ -18,12 +18,14 @@ use crate::{
     store::{self, Prefix},
 };
 
-/// How many bytes of records a page of the index reads before it ends. A node lets a view burn 300
-/// Tgas, and by the gas tests, reading and decoding a byte burns at most 0.2 Ggas.
+/// How many bytes of records a page of the index decodes before it ends. A node lets a view burn
+/// 300 Tgas, and by the gas tests, reading and decoding a byte burns at most 0.2 Ggas.
 const PAGE_BYTES: usize = 1_500_000;
+/// To read so many bytes, which are not decoded, burns less than to decode one.
+const READ_BYTES: usize = 12;
 /// What an id without a record counts for: looking for it burns about as much as so many bytes.
 const ABSENT_BYTES: usize = 1_200;
-/// What a record of layout 2 counts for: about as much as the longest has.
+/// What a record of layout 2 counts for, which is decoded whole: about as much as the longest has.
 const LONGEST_RECORD: usize = 9_000;
 
 fn key(prefix: Prefix, request_id: RequestId) -> Vec<u8> {
@@ -40,8 +42,6 @@ pub(crate) struct Stored {
     pub(crate) request: LiveRequest,
     /// The encoding of the staged response, where it is short. Otherwise it is empty.
     short_body: Vec<u8>,
-    /// The length of the entry, bytes.
-    bytes: usize,
 }
 
 /// Divides the entry of a live request: the short response that is staged, and the record. The
@@ -63,14 +63,30 @@ pub(crate) fn find_stored(request_id: RequestId) -> Option<Stored> {
         Some(entry) => {
             let (short_body, record) = divide(&entry);
             let request = store::decode(&entry_key, record);
-            Some(Stored { request, short_body: short_body.to_vec(), bytes: entry.len() })
+            Some(Stored { request, short_body: short_body.to_vec() })
         }
-        None => {
-            let former = store::read::<Former>(&key(Prefix::FormerRequest, request_id))?;
-            // How long it was does not matter: few are left, and none is longer.
-            let bytes = LONGEST_RECORD;
-            Some(Stored { request: former.into(), short_body: Vec::new(), bytes })
-        }
+        None => Some(Stored { request: find_former(request_id)?, short_body: Vec::new() }),
+    }
+}
+
+/// The request with this id, if it is live and from before the last migration.
+fn find_former(request_id: RequestId) -> Option<LiveRequest> {
+    Some(store::read::<Former>(&key(Prefix::FormerRequest, request_id))?.into())
+}
+
+/// The entry in the index of the request with this id, if it is live, and how many bytes looking
+/// for it counts for.
+fn index_entry(request_id: RequestId) -> (Option<PendingEntry>, usize) {
+    let entry_key = key(Prefix::Request, request_id);
+    match env::storage_read(&entry_key) {
+        Some(entry) => match PendingEntry::of_record(divide(&entry).1) {
+            Ok((found, decoded)) => (Some(found), decoded.saturating_add(entry.len() / READ_BYTES)),
+            Err(error) => store::end(&entry_key, error),
+        },
+        None => match find_former(request_id) {
+            Some(former) => (Some(PendingEntry::from(&former)), LONGEST_RECORD),
+            None => (None, ABSENT_BYTES),
+        },
     }
 }
 
@@ -285,9 +301,9 @@ impl Contract {
         let end = id.saturating_add(limit).min(self.next_request_id);
         let (mut entries, mut bytes) = (Vec::new(), 0usize);
         while id < end && bytes < PAGE_BYTES {
-            let stored = find_stored(id);
-            bytes = bytes.saturating_add(stored.as_ref().map_or(ABSENT_BYTES, |one| one.bytes));
-            entries.extend(stored.map(|stored| PendingEntry::from(&stored.request)));
+            let (entry, counted) = index_entry(id);
+            bytes = bytes.saturating_add(counted);
+            entries.extend(entry);
             id = id.saturating_add(1);
         }
         PendingPage { entries, next_id: (id < self.next_request_id).then_some(id) }

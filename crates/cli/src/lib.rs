@@ -57,7 +57,7 @@ mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use outlayer_client::with_causes;
 
 pub use engine::SANDBOX_CHILD;
@@ -138,7 +138,9 @@ pub fn main() -> ExitCode {
 
 /// [`main`] with the caller's arguments, the first of which is the command's own name.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = Cli::parse_from(args).command;
+    let matches = Cli::command().get_matches_from(args);
+    let json = wants_json(&matches);
+    let command = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
     // The commands for operators say themselves what is logged, and so does what the test kit runs;
     // a child logs to nobody.
     let says_itself = matches!(
@@ -188,13 +190,32 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let (code, is_news) = exit::of_error(&error);
             if is_news {
-                eprintln!("outlayer: {}", with_causes(error.as_ref()));
-                if let Some(advice) = advice::about(&error) {
-                    eprintln!("    try: {advice}");
-                }
+                tell(&error, code, json);
             }
             ExitCode::from(code)
         }
+    }
+}
+
+/// Whether the command that was called has the option `--json`, and it is set.
+fn wants_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, matches)) => wants_json(matches),
+        None => matches!(matches.try_get_one("json"), Ok(Some(true))),
+    }
+}
+
+/// Says on the standard error what went wrong: to people, or to a program in one line of JSON.
+fn tell(error: &anyhow::Error, exit_code: u8, json: bool) {
+    let (text, advice) = (with_causes(error.as_ref()), advice::about(error));
+    if json {
+        let line = serde_json::json!({ "error": text, "try": advice, "exit_code": exit_code });
+        eprintln!("{line}");
+        return;
+    }
+    eprintln!("outlayer: {text}");
+    if let Some(advice) = advice {
+        eprintln!("    try: {advice}");
     }
 }
 

@@ -23,6 +23,11 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
+    /// How many bytes are left to read.
+    pub const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     #[cold]
     #[inline(never)]
     fn fail(&mut self, error: Error) {

@@ -2,11 +2,16 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
-use outlayer_codec::{Decode, Encode};
+use outlayer_codec::{Decode, Encode, Error, Input};
 use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
-use crate::{Claims, Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequest};
+use crate::{
+    Agreement, Claims, CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, RequestId,
+    ResourceLimits,
+    live_request::{LiveRequest, Terms},
+    secrets::LiveSecrets,
+};
 
 /// A live request in the index. Nothing of it but `claims` changes while the request lives, so the
 /// index does not say how far the request has come.
@@ -54,26 +59,67 @@ pub struct PendingEntry {
     pub recipients: Vec<AccountId>,
 }
 
-impl From<&LiveRequest> for PendingEntry {
-    fn from(request: &LiveRequest) -> Self {
+/// What of a live request makes its entry: the first fields of [`LiveRequest`], in their order.
+#[derive(Decode)]
+struct Head {
+    context: ExecutionContext,
+    terms: Terms,
+    code: CodeRef,
+    kind: Option<GuestKind>,
+    limits: ResourceLimits,
+    secrets: Option<LiveSecrets>,
+    agreement: Option<Agreement>,
+    claims: Option<Claims>,
+}
+
+impl From<Head> for PendingEntry {
+    fn from(head: Head) -> Self {
+        let Head { context, terms, code, kind, limits, secrets, agreement, claims } = head;
         Self {
-            request_id: request.id(),
-            block_height: request.context.block_height,
-            deadline: request.terms.deadline,
-            engine_version: request.terms.engine_version,
-            near_config_version: request.terms.near_config_version,
-            approvals: request.approvals(),
-            published_code: request.code.url.is_none(),
-            kind: request.kind,
-            compute: request.limits.compute,
-            payer: request.payer().clone(),
-            claims: request.claims.clone(),
-            recipients: request.secrets.as_ref().map_or_else(Vec::new, |s| s.recipients.clone()),
+            request_id: context.request_id,
+            block_height: context.block_height,
+            deadline: terms.deadline,
+            engine_version: terms.engine_version,
+            near_config_version: terms.near_config_version,
+            approvals: agreement.map_or(1, |agreement| agreement.approvals),
+            published_code: code.url.is_none(),
+            kind,
+            compute: limits.compute,
+            payer: terms.payer,
+            claims,
+            recipients: secrets.map_or_else(Vec::new, |secrets| secrets.recipients),
         }
     }
 }
 
+impl From<&LiveRequest> for PendingEntry {
+    fn from(request: &LiveRequest) -> Self {
+        Self::from(Head {
+            context: request.context.clone(),
+            terms: request.terms.clone(),
+            code: request.code.clone(),
+            kind: request.kind,
+            limits: request.limits,
+            secrets: request.secrets.clone(),
+            agreement: request.agreement.clone(),
+            claims: request.claims.clone(),
+        })
+    }
+}
+
 impl PendingEntry {
+    /// The entry of the [`LiveRequest`] of which this is the encoding, and how many of its bytes
+    /// were decoded. What may be long, such as the guest's arguments, is behind them.
+    ///
+    /// # Errors
+    /// When the bytes do not start as a live request does.
+    pub fn of_record(record: &[u8]) -> Result<(Self, usize), Error> {
+        let mut input = Input::new(record);
+        let entry = Head::decode(&mut input).into();
+        let decoded = record.len().saturating_sub(input.left());
+        input.error().map_or(Ok((entry, decoded)), Err)
+    }
+
     /// Whether this account may answer: it is given the request's secrets, or there are none.
     pub fn entitles(&self, worker_id: &AccountId) -> bool {
         self.recipients.is_empty() || self.recipients.contains(worker_id)
@@ -129,6 +175,20 @@ mod tests {
         let entries = [PendingEntry::from(&sample()), PendingEntry::from(&other)];
         assert!(entries[0].published_code && !entries[1].published_code);
         assert!(entries[0].is_in_time(1_200) && !entries[0].is_in_time(1_201));
+    }
+
+    #[test]
+    fn an_entry_is_read_from_the_first_bytes_of_a_record() {
+        let mut request = sample();
+        request.code.url = Some("https://code.example".to_owned());
+        request.kind = Some(GuestKind::Near);
+        request.args = vec!["long".repeat(1_000)];
+        let record = outlayer_codec::to_vec(&request);
+        let (entry, decoded) = PendingEntry::of_record(&record).unwrap();
+        assert_eq!(entry, PendingEntry::from(&request));
+        assert!(decoded + 4_000 < record.len(), "{decoded} of {}", record.len());
+        assert_eq!(PendingEntry::of_record(&record[..decoded]), Ok((entry, decoded)));
+        assert_eq!(PendingEntry::of_record(&record[..decoded - 1]), Err(Error::TooShort));
     }
 
     #[test]

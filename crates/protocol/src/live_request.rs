@@ -129,13 +129,28 @@ impl Phase {
     Deserialize,
 )]
 pub struct LiveRequest {
+    // What the index of live requests shows comes first, and what may be long behind it:
+    // `PendingEntry::of_record` reads no further.
+    /// What the guest is told about its block and caller. It contains the request's id.
+    pub context: ExecutionContext,
+    /// The terms on which the request was accepted.
+    pub terms: Terms,
     /// The code to run.
     pub code: CodeRef,
+    /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
+    pub kind: Option<GuestKind>,
+    /// The most that the execution may use.
+    pub limits: ResourceLimits,
+    /// The secrets that the guest is given; `None` for none.
+    pub secrets: Option<LiveSecrets>,
+    /// How several workers agree on the answer; `None` where one approval is enough.
+    pub agreement: Option<Agreement>,
+    /// The workers that have claimed the request; `None` where it takes no claims, because several
+    /// workers must agree or its execution is not long.
+    pub claims: Option<Claims>,
     /// The full name with version, `owner/name@version`, of which the code is; `None` when the
     /// request named the code by its hash.
     pub code_name: Option<String>,
-    /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
-    pub kind: Option<GuestKind>,
     /// The guest's arguments.
     pub args: Vec<String>,
     /// The request's own environment variables.
@@ -146,31 +161,18 @@ pub struct LiveRequest {
     pub input_hash: Hash32,
     /// Length of the input, bytes.
     pub input_bytes: u32,
-    /// The most that the execution may use.
-    pub limits: ResourceLimits,
     /// What the guest may reach over HTTP; `None` for nothing.
     pub http: Option<HttpAccess>,
-    /// The secrets that the guest is given; `None` for none.
-    pub secrets: Option<LiveSecrets>,
     /// Who may cancel the request.
     pub cancel_by: CancelBy,
     /// How many blocks after its settlement the result is kept.
     pub keep_result_blocks: u32,
     /// How the settlement is encoded for the caller.
     pub response_format: ResponseFormat,
-    /// What the guest is told about its block and caller. It contains the request's id.
-    pub context: ExecutionContext,
-    /// The terms on which the request was accepted.
-    pub terms: Terms,
     /// The node's name for the yield.
     pub data_id: Hash32,
     /// How far the request has come.
     pub phase: Phase,
-    /// How several workers agree on the answer; `None` where one approval is enough.
-    pub agreement: Option<Agreement>,
-    /// The workers that have claimed the request; `None` where it takes no claims, because several
-    /// workers must agree or its execution is not long.
-    pub claims: Option<Claims>,
     /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
     /// The locks that are closed to new readers because an answer to this request was told to wait,

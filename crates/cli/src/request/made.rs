@@ -32,10 +32,12 @@ pub(crate) async fn made_by(
     let _progress = Progress::start("waiting for the refunds");
     let started = Instant::now();
     loop {
-        let found = trace::whole(contract.node(), transaction, signer).await?;
-        let is_whole = found.as_ref().is_some_and(|found| found.complete);
+        let found = trace::whole(contract.node(), transaction, signer).await;
+        let is_whole = matches!(&found, Ok(Some(found)) if found.complete);
+        // A node that fails is asked again for as long: the call has returned, and whoever has
+        // waited for it should not miss the rest.
         if is_whole || started.elapsed() >= REFUNDS {
-            let transaction = found
+            let transaction = found?
                 .with_context(|| format!("the node does not know transaction {transaction}"))?;
             let requests = RequestTrace::all(contract.id(), &transaction);
             return Ok(Made { transaction, requests });
