@@ -29,7 +29,7 @@ fn an_error_is_a_line_of_json_for_whoever_asked_for_json() {
     assert_eq!((told.lines().count(), &said["exit_code"]), (1, &Value::from(2)));
     let error = said["error"].as_str().unwrap();
     assert!(error.contains("absent.wasm"), "{error}");
-    // What follows is the guest's.
-    let told = run(&["run", "absent.wasm", "--", "--json"]);
+    // This one is the guest's argument.
+    let told = run(&["run", "absent.wasm", "--arg=--json"]);
     assert!(told.starts_with(&format!("outlayer: {error}")), "{told}");
 }
