@@ -6,6 +6,7 @@ mod name;
 mod namespace;
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
+use outlayer_json::Quoted;
 use outlayer_protocol::{
     Hash32, RefusalCode, RequestId, commitment::SALT_BYTES, machine::Refusal,
     pricing::PricingError, secrets::SecretError, validation::RequestError,
@@ -97,9 +98,10 @@ pub enum ContractError {
         from_height: u64,
     },
     /// The state has a layout that this code cannot migrate.
-    #[error("the state has the layout {found:?}, this code knows {LAYOUT}")]
+    #[error("the state has the layout {}, this code knows {LAYOUT}", .found.unwrap_or_default())]
     Layout {
-        /// The number of the layout; `None` when the state is too short to have one.
+        /// The number of the layout; `None`, which is shown as 0, when the state is too short to
+        /// have one.
         found: Option<u16>,
     },
     /// Requests are live whose records the new code cannot read.
@@ -232,7 +234,7 @@ pub enum ContractError {
         needed: u8,
     },
     /// A secret cannot be had.
-    #[error("the secret {name:?} of {owner_id}: {error}")]
+    #[error("the secret {} of {owner_id}: {error}", Quoted(.name))]
     Secret {
         /// The account in whose namespace it would be.
         owner_id: AccountId,

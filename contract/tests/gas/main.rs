@@ -29,7 +29,7 @@ use outlayer_protocol::{
 use crate::{scenario::*, vm::VIEW};
 
 /// The largest Wasm that is accepted, bytes. Each byte costs every call 1,089,295 gas.
-const MAX_WASM_BYTES: usize = 312 << 10;
+const MAX_WASM_BYTES: usize = 300 << 10;
 /// How far a number may move, percent.
 const TOLERANCE: u64 = 5;
 /// How much of the gas that is set aside may be needed, in percent.

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use crate::Quoted;
+
 /// Why a value cannot be read from JSON: what was found, what was expected, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(Box<Text>);
@@ -32,7 +34,8 @@ impl Error {
                 Self::new(format_args!("invalid type: integer `{found}`, expected {expected}"))
             }
             Found::Text(found) => {
-                Self::new(format_args!("invalid type: string {found:?}, expected {expected}"))
+                let found = Quoted(found);
+                Self::new(format_args!("invalid type: string {found}, expected {expected}"))
             }
             Found::Other(found) => {
                 Self::new(format_args!("invalid type: {found}, expected {expected}"))

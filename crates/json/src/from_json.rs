@@ -3,7 +3,7 @@
 use near_account_id::{AccountId, AccountIdRef};
 use near_token::NearToken;
 
-use crate::Reader;
+use crate::{Quoted, Reader};
 
 /// A value that can be read from JSON.
 pub trait FromJson: Sized {
@@ -54,7 +54,9 @@ impl FromJson for AccountId {
         match AccountIdRef::new(&*text) {
             Ok(account_id) => account_id.into(),
             Err(error) => {
-                reader.refuse(format_args!("invalid value: \"{text}\", {error}"));
+                // The error itself also shows a character, for which it needs all that `Quoted` spares.
+                let reason = error.kind();
+                reader.refuse(format_args!("invalid value: {}, {reason}", Quoted(&text)));
                 NOBODY.into()
             }
         }

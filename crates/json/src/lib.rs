@@ -35,6 +35,7 @@ pub use fields::Fields;
 pub use from_json::FromJson;
 pub use outlayer_codec_macros::{FromJson, ToJson};
 pub use read::Reader;
+pub use text::Quoted;
 pub use write::{ToJson, Writer};
 
 /// Reads a value from JSON, which must contain nothing else.

@@ -8,7 +8,7 @@ use near_token::NearToken;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Fields, FromJson, Reader, ToJson, from_slice, to_vec};
+use crate::{Error, Fields, FromJson, Quoted, Reader, ToJson, from_slice, to_vec};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -494,4 +494,16 @@ fn a_struct_is_read_from_fields_as_serde_derives_it() {
         error(r#"{"a":1,"c":[],"d":1,"d":2}"#).to_string(),
         "duplicate field `d` at line 1 column 24"
     );
+}
+
+#[test]
+fn an_error_shows_a_text_without_what_a_terminal_would_obey() {
+    for text in ["", "plain ä 漢", "\"\\", "\0\u{1b}[31m\n\u{7f}\u{9b}", "\u{202e}\u{200b}\u{feff}"]
+    {
+        let shown = Quoted(text).to_string();
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        let hidden = shown.chars().any(|character| matches!(character, '\u{200b}'..='\u{206f}'));
+        assert!(!hidden && !shown.contains('\u{feff}'), "{shown:?}");
+    }
+    assert_eq!(Quoted("a\"\\ä\u{1b}").to_string(), r#""a\"\\ä\u{1b}""#);
 }

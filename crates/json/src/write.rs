@@ -36,6 +36,14 @@ impl Writer {
         self.json.extend_from_slice(text.as_bytes());
     }
 
+    /// Room for so many bytes, which whoever asks for it fills with JSON or a part of it.
+    #[inline(never)]
+    pub fn space(&mut self, bytes: usize) -> &mut [u8] {
+        let start = self.json.len();
+        self.json.resize(start + bytes, b' ');
+        self.json.get_mut(start..).unwrap_or_default()
+    }
+
     #[inline(never)]
     fn natural(&mut self, mut value: u64) {
         let mut digits = [0; 20];

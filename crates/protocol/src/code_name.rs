@@ -4,6 +4,7 @@
 use std::fmt;
 
 use near_account_id::AccountId;
+use outlayer_json::Quoted;
 
 /// The longest name within an owner's account, bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -31,7 +32,8 @@ pub struct CodeName<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected owner/name or owner/name@version: an account id, 1 to {MAX_NAME_BYTES} of a-z, 0-9, \
-     '-', '_' and '.', and a version from 1; found {found:?}"
+     '-', '_' and '.', and a version from 1; found {}",
+    Quoted(.found)
 )]
 pub struct MalformedName {
     /// The start of the text, at most 80 characters.

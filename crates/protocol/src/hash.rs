@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::{FromJson, Reader, ToJson, Writer};
+use outlayer_json::{FromJson, Quoted, Reader, ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::sha256::sha256;
@@ -63,7 +63,7 @@ impl fmt::Debug for Hash32 {
 
 /// A text that is not 64 hex digits.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected a SHA-256 as 64 hex digits, found {found:?} ({length} characters)")]
+#[error("expected a SHA-256 as 64 hex digits, found {} ({length} characters)", Quoted(.found))]
 pub struct ParseHashError {
     /// The start of what was found (at most 80 characters).
     pub found: String,

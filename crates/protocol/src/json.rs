@@ -4,7 +4,7 @@
 pub(crate) mod u64_string {
     use std::fmt;
 
-    use outlayer_json::{Reader, Writer};
+    use outlayer_json::{Quoted, Reader, Writer};
     use serde::{
         Deserializer, Serializer,
         de::{Error, Visitor},
@@ -25,7 +25,8 @@ pub(crate) mod u64_string {
         }
         let text = reader.string(EXPECTED);
         text.parse().unwrap_or_else(|error| {
-            reader.refuse(format_args!("expected a u64 in decimal, found {text:?}: {error}"));
+            let text = Quoted(&text);
+            reader.refuse(format_args!("expected a u64 in decimal, found {text}: {error}"));
             0
         })
     }
@@ -49,7 +50,8 @@ pub(crate) mod u64_string {
 
         fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
             text.parse().map_err(|error| {
-                E::custom(format_args!("expected a u64 in decimal, found {text:?}: {error}"))
+                let text = Quoted(text);
+                E::custom(format_args!("expected a u64 in decimal, found {text}: {error}"))
             })
         }
     }

@@ -16,7 +16,7 @@ use std::fmt;
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use outlayer_codec::{Decode, Encode, Error, Input, from_slice, to_vec};
-use outlayer_json::ToJson;
+use outlayer_json::{Quoted, ToJson};
 use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, Hash32, HttpAccess, RefusalCode, RequestId, object::read_by_fields};
@@ -184,7 +184,7 @@ pub enum SecretError {
         found: AccountId,
     },
     /// The request lists a host that the secret does not.
-    #[error("it may not be used with the host {found:?}")]
+    #[error("it may not be used with the host {}", Quoted(.found))]
     Host {
         /// The host.
         found: String,

@@ -4,6 +4,8 @@
 
 use std::collections::BinaryHeap;
 
+use outlayer_json::Quoted;
+
 use crate::{
     CodeRef, CodeSource, Compute, ExecutionRequest, Limit, RefusalCode, ResourceLimits,
     capacity::{MAX_PROOF_BYTES, max_output_bytes, proof_bytes},
@@ -73,15 +75,16 @@ pub enum RequestError {
         which: Limit,
     },
     /// The URL of the code does not start with `https://` or `http://`.
-    #[error("the code's url must start with https:// or http://, found {found:?}")]
+    #[error("the code's url must start with https:// or http://, found {}", Quoted(.found))]
     UrlScheme {
         /// The first 80 characters of the URL.
         found: String,
     },
     /// The name of an environment variable cannot be used.
     #[error(
-        "{found:?} is not a valid name for an environment variable: expected characters other \
-         than '=' and NUL, at least one"
+        "{} is not a valid name for an environment variable: expected characters other \
+         than '=' and NUL, at least one",
+        Quoted(.found)
     )]
     VariableName {
         /// The first 80 characters of the name.
@@ -89,21 +92,22 @@ pub enum RequestError {
     },
     /// The system sets this environment variable itself.
     #[error(
-        "the environment variable {found:?} is the system's own: TZ, LANG and OUTLAYER_* cannot \
-         be set"
+        "the environment variable {} is the system's own: TZ, LANG and OUTLAYER_* cannot \
+         be set",
+        Quoted(.found)
     )]
     ReservedVariable {
         /// The first 80 characters of the name.
         found: String,
     },
     /// An environment variable is given twice.
-    #[error("the environment variable {found:?} is given twice")]
+    #[error("the environment variable {} is given twice", Quoted(.found))]
     DuplicateVariable {
         /// The first 80 characters of the name.
         found: String,
     },
     /// An argument, name or value has a NUL byte, which WASI cannot pass.
-    #[error("arguments and environment cannot hold a NUL byte, found one in {found:?}")]
+    #[error("arguments and environment cannot hold a NUL byte, found one in {}", Quoted(.found))]
     NulByte {
         /// The first 80 characters of the text.
         found: String,

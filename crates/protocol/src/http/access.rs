@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::ToJson;
+use outlayer_json::{Quoted, ToJson};
 use serde::Serialize;
 
 use super::url::{Scheme, Url, is_host};
@@ -88,8 +88,9 @@ pub enum HostError {
     },
     /// One is not a host.
     #[error(
-        "{found:?} is no host: expected a name in small letters with or without a port, \
-         *.name, or http://localhost or http://127.0.0.1 with or without a port"
+        "{} is no host: expected a name in small letters with or without a port, \
+         *.name, or http://localhost or http://127.0.0.1 with or without a port",
+        Quoted(.found)
     )]
     Host {
         /// The first 80 characters.
