@@ -54,7 +54,8 @@ impl FromJson for AccountId {
         match AccountIdRef::new(&*text) {
             Ok(account_id) => account_id.into(),
             Err(error) => {
-                // The error itself also shows a character, for which it needs all that `Quoted` spares.
+                // The error itself also shows a character, for which it needs all that `Quoted`
+                // spares.
                 let reason = error.kind();
                 reader.refuse(format_args!("invalid value: {}, {reason}", Quoted(&text)));
                 NOBODY.into()
