@@ -339,7 +339,10 @@ impl Chaos {
         let mut sent = Vec::new();
         for number in 0..count {
             let input = format!("{name}, request {number}");
-            let request = request(self.guest, input.as_str());
+            let mut request = request(self.guest, input.as_str());
+            // Otherwise what is left would stay with the dApp, and after a hundred runs on one
+            // chain the caller could attach no more.
+            request.refund_to = Some(self.caller.id().clone());
             sent.push((input, self.testbed.ask_with(&self.caller, &request, deposit).await?));
         }
         self.testbed.wait_for_pending(count).await?;
