@@ -82,7 +82,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// # Errors
 /// [`CallbackError`]. A callback should handle it and not panic, or else its caller learns nothing.
 pub fn settlement() -> Result<Settlement, CallbackError> {
-    json_settlement(0)
+    read(0, ResponseFormat::Json, outlayer_json::from_slice)
 }
 
 /// The settlement at `index` of several joined requests, in the format that its request asked for.
@@ -90,22 +90,12 @@ pub fn settlement() -> Result<Settlement, CallbackError> {
 /// # Errors
 /// [`CallbackError`].
 pub fn settlement_at(index: u64, format: ResponseFormat) -> Result<Settlement, CallbackError> {
+    // By readers that are small in Wasm: a dApp has them in its code, and pays for its bytes with
+    // every call.
     match format {
-        ResponseFormat::Json => json_settlement(index),
-        ResponseFormat::Borsh => {
-            let bytes = bytes_at(index)?;
-            let read = outlayer_codec::from_slice(&bytes);
-            read.map_err(|error| malformed(format, &bytes, error.into()))
-        }
+        ResponseFormat::Json => read(index, format, outlayer_json::from_slice),
+        ResponseFormat::Borsh => read(index, format, outlayer_codec::from_slice),
     }
-}
-
-/// By a reader that is small in Wasm: a dApp has it in its code, and pays for its bytes with every
-/// call.
-fn json_settlement(index: u64) -> Result<Settlement, CallbackError> {
-    let bytes = bytes_at(index)?;
-    let read = outlayer_json::from_slice(&bytes);
-    read.map_err(|error| malformed(ResponseFormat::Json, &bytes, error.into()))
 }
 
 /// The result of the one call that this callback is chained to, in JSON.
@@ -121,20 +111,24 @@ pub fn result<T: DeserializeOwned>() -> Result<T, CallbackError> {
 /// # Errors
 /// [`CallbackError`].
 pub fn result_at<T: DeserializeOwned>(index: u64) -> Result<T, CallbackError> {
-    let bytes = bytes_at(index)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| malformed(ResponseFormat::Json, &bytes, error.into()))
+    read(index, ResponseFormat::Json, |bytes| serde_json::from_slice(bytes))
 }
 
-fn bytes_at(index: u64) -> Result<Vec<u8>, CallbackError> {
-    env::promise_result_checked(index, MAX_BYTES).map_err(|error| match error {
+fn read<T, E: Into<DecodeError>>(
+    index: u64,
+    format: ResponseFormat,
+    decode: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, CallbackError> {
+    let found = env::promise_result_checked(index, MAX_BYTES).map_err(|error| match error {
         PromiseError::TooLong(found) => CallbackError::TooLong { found },
         _ => CallbackError::Failed,
+    });
+    let bytes = found?;
+    decode(&bytes).map_err(|error| CallbackError::Malformed {
+        format,
+        bytes: bytes.len(),
+        source: error.into(),
     })
-}
-
-fn malformed(format: ResponseFormat, bytes: &[u8], source: DecodeError) -> CallbackError {
-    CallbackError::Malformed { format, bytes: bytes.len(), source }
 }
 
 #[cfg(test)]

@@ -40,18 +40,18 @@ impl<'de> Fields<'de> {
     /// # Errors
     /// When the bytes are not UTF-8.
     pub fn new(json: &'de [u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(json)?;
-        reader.open(b'{', "an object");
-        let value = reader.at(0);
-        Ok(Self { reader, passed: Vec::new(), value, found: Found::Absent })
+        Reader::new(json).map(Self::of)
     }
 
     /// The fields of the object that comes next in `reader`, which goes on behind it once they are
     /// [closed](Self::close).
-    #[inline(never)]
     pub(crate) fn within(reader: &mut Reader<'de>) -> Self {
+        Self::of(std::mem::replace(reader, Reader::null_value()))
+    }
+
+    #[inline(never)]
+    fn of(mut reader: Reader<'de>) -> Self {
         reader.open(b'{', "an object");
-        let reader = std::mem::replace(reader, Reader::null_value());
         let value = reader.at(0);
         Self { reader, passed: Vec::new(), value, found: Found::Absent }
     }

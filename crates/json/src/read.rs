@@ -369,39 +369,44 @@ impl<'de> Reader<'de> {
         self.fail(error);
     }
 
-    /// Takes a natural number of at most `most`.
-    #[inline(never)]
-    pub fn natural(&mut self, most: u64, expected: &str) -> u64 {
+    /// Takes a number if one comes next and it is `accepted`. Anything else is a mismatch.
+    fn accept<T: Default>(
+        &mut self,
+        expected: &str,
+        accepted: impl FnOnce(Number) -> Option<T>,
+    ) -> T {
         let start = self.at;
         if let Some(b'-' | b'0'..=b'9') = self.peek() {
-            match self.number() {
-                Ok(Number::Natural(found)) if found <= most => return found,
-                Ok(_) => self.at = start,
+            match self.number().map(accepted) {
+                Ok(Some(found)) => return found,
+                Ok(None) => self.at = start,
                 Err(error) => self.fail(error),
             }
         }
         self.mismatch(expected);
-        0
+        T::default()
+    }
+
+    /// Takes a natural number of at most `most`.
+    #[inline(never)]
+    pub fn natural(&mut self, most: u64, expected: &str) -> u64 {
+        self.accept(expected, |number| match number {
+            Number::Natural(found) if found <= most => Some(found),
+            _ => None,
+        })
     }
 
     /// Takes an integer between `least` and `most`.
     #[inline(never)]
     pub fn integer(&mut self, least: i64, most: i64, expected: &str) -> i64 {
-        let start = self.at;
-        if let Some(b'-' | b'0'..=b'9') = self.peek() {
-            let found = self.number().map(|number| match number {
+        self.accept(expected, |number| {
+            let found = match number {
                 Number::Natural(found) => i64::try_from(found).ok(),
                 Number::Negative(found) => Some(found),
                 Number::Other => None,
-            });
-            match found {
-                Ok(Some(found)) if (least..=most).contains(&found) => return found,
-                Ok(_) => self.at = start,
-                Err(error) => self.fail(error),
-            }
-        }
-        self.mismatch(expected);
-        0
+            };
+            found.filter(|found| (least..=most).contains(found))
+        })
     }
 
     /// Takes `true` or `false`.
